@@ -1,0 +1,13 @@
+"""Differentiable image denoising in JAX."""
+
+from jaxdenoise.filters import tv as tv
+from jaxdenoise.metrics import mse as mse
+from jaxdenoise.metrics import psnr as psnr
+from jaxdenoise.metrics import ssim as ssim
+from jaxdenoise.noise import Gaussian as Gaussian
+from jaxdenoise.noise import Impulse as Impulse
+from jaxdenoise.noise import Poisson as Poisson
+from jaxdenoise.noise import PoissonGaussian as PoissonGaussian
+from jaxdenoise.noise import estimate_sigma as estimate_sigma
+from jaxdenoise.registry import denoise as denoise
+from jaxdenoise.registry import methods as methods

@@ -1,0 +1,1 @@
+"""What every denoiser stands on: checks, planes, safe numerics, the window scan."""

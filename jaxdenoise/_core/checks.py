@@ -1,0 +1,95 @@
+"""Trace-time checks: one clear error that names the argument, what was expected and what came."""
+
+import math
+from numbers import Real
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+
+def check_image(
+    image: ArrayLike, *, channel_axis: int | None = None, ndim=(2,), name: str = "image"
+) -> None:
+    """Real, not empty, with one of `ndim` numbers of spatial axes beside the channel axis."""
+    shape = np.shape(image)
+    dtype = jnp.result_type(image)
+    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)) and (
+        dtype != jnp.bool_
+    ):
+        raise TypeError(f"{name} must be a real array, got dtype {dtype}")
+    spatial = len(shape)
+    if channel_axis is not None:
+        check_channel_axis(channel_axis, len(shape), name=name)
+        spatial -= 1
+    if spatial not in ndim:
+        expected = " or ".join(map(str, ndim))
+        beside = "" if channel_axis is None else f" beside channel_axis={channel_axis}"
+        raise ValueError(
+            f"{name} must have {expected} spatial axes{beside}, got shape {shape}"
+            + ("" if channel_axis is not None else " (colour needs channel_axis)")
+        )
+    if 0 in shape:
+        raise ValueError(f"{name} must not be empty, got shape {shape}")
+
+
+def check_channel_axis(channel_axis: int, ndim: int, *, name: str = "image") -> None:
+    if not isinstance(channel_axis, int) or not -ndim <= channel_axis < ndim:
+        raise ValueError(
+            f"channel_axis must be None or an axis of {name}, which has {ndim} axes, "
+            f"got {channel_axis!r}"
+        )
+
+
+def check_same_shape(a: ArrayLike, b: ArrayLike, names: tuple[str, str]) -> None:
+    if np.shape(a) != np.shape(b):
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have the same shape, "
+            f"got {np.shape(a)} and {np.shape(b)}"
+        )
+
+
+def check_broadcasts(value: ArrayLike, image: ArrayLike, *, name: str = "sigma") -> None:
+    """`value` is a scalar or a map that broadcasts to the image."""
+    shape = np.shape(image)
+    try:
+        fits = np.broadcast_shapes(np.shape(value), shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} must be a scalar or broadcast to the image's shape {shape}, "
+            f"got shape {np.shape(value)}"
+        )
+
+
+def check_nonnegative(value: ArrayLike, *, name: str = "sigma") -> None:
+    """Only values known at trace time can be checked: Python and NumPy numbers."""
+    if isinstance(value, Real | np.ndarray) and not np.all(np.isfinite(value) & (value >= 0)):
+        shown = value if np.ndim(value) == 0 else "an array with negative or non-finite values"
+        raise ValueError(f"{name} must be finite and not negative, got {shown}")
+
+
+def check_positive(value: ArrayLike, *, name: str) -> None:
+    if isinstance(value, Real | np.ndarray) and not np.all(np.isfinite(value) & (value > 0)):
+        shown = value if np.ndim(value) == 0 else "an array with values that are not"
+        raise ValueError(f"{name} must be finite and positive, got {shown}")
+
+
+def check_odd(size: int, *, name: str) -> None:
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
+
+
+def check_count(count: int, *, name: str) -> None:
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"{name} must be a positive integer, got {count!r}")
+
+
+def check_choice(choice: object, choices: tuple, *, name: str) -> None:
+    if choice not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {choice!r}")
+
+
+def is_finite_number(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)

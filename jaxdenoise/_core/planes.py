@@ -1,0 +1,36 @@
+"""Planes: the internal layout of an image, channels first and always there, (C, *spatial)."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+def float_dtype(image: ArrayLike) -> jnp.dtype:
+    """The dtype of a result: the image's own if it is floating, else the default float."""
+    dtype = jnp.result_type(image)
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.zeros(()).dtype
+
+
+def compute_dtype(image: ArrayLike) -> jnp.dtype:
+    """Half precision is computed in float32: sums over a window need more than 11 bits."""
+    dtype = float_dtype(image)
+    return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype
+
+
+def to_planes(image: ArrayLike, channel_axis: int | None) -> Array:
+    planes = jnp.asarray(image).astype(compute_dtype(image))
+    return planes[None] if channel_axis is None else jnp.moveaxis(planes, channel_axis, 0)
+
+
+def from_planes(planes: Array, image: ArrayLike, channel_axis: int | None) -> Array:
+    """Back to the layout and dtype of `image`."""
+    out = planes[0] if channel_axis is None else jnp.moveaxis(planes, 0, channel_axis)
+    return out.astype(float_dtype(image))
+
+
+def map_to_planes(value: ArrayLike, image: ArrayLike, channel_axis: int | None) -> Array:
+    """A parameter per pixel in the layout of `to_planes`; a scalar stays a scalar."""
+    value = jnp.asarray(value).astype(compute_dtype(image))
+    if value.ndim == 0:
+        return value
+    return to_planes(jnp.broadcast_to(value, jnp.shape(image)), channel_axis)

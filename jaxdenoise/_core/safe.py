@@ -1,0 +1,26 @@
+"""Numerics that stay finite, value and gradient.
+
+`jnp.where(x > 0, f(x), 0)` is not enough: reverse mode evaluates f' on the branch that was not
+taken, and 0 * inf is NaN. Each function here moves its argument away from the singularity first
+(the "double where").
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+
+def safe_sqrt(x: Array) -> Array:
+    """sqrt(max(x, 0)), with gradient 0 where x <= 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def safe_divide(numerator: Array, denominator: Array) -> Array:
+    """numerator / denominator, and 0 with gradient 0 where the denominator is 0."""
+    nonzero = denominator != 0
+    return jnp.where(nonzero, numerator / jnp.where(nonzero, denominator, 1), 0)
+
+
+def safe_norm(x: Array, axis: int | tuple[int, ...], *, keepdims: bool = False) -> Array:
+    """The Euclidean norm along `axis`, with gradient 0 at the origin."""
+    return safe_sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims))

@@ -1,0 +1,3 @@
+"""Kernel filters and total variation, one textbook method a file."""
+
+from jaxdenoise.filters.tv import tv as tv
