@@ -93,3 +93,17 @@ def check_choice(choice: object, choices: tuple, *, name: str) -> None:
 
 def is_finite_number(value: object) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
+
+
+def check_parameter(value: ArrayLike | None, image: ArrayLike, *, name: str) -> None:
+    """A nonnegative scalar or map; `None` stands for the default rule."""
+    if value is not None:
+        check_broadcasts(value, image, name=name)
+        check_nonnegative(value, name=name)
+
+
+def check_denoiser_input(
+    image: ArrayLike, sigma: ArrayLike, *, channel_axis: int | None, ndim: tuple[int, ...]
+) -> None:
+    check_image(image, channel_axis=channel_axis, ndim=ndim)
+    check_parameter(sigma, image, name="sigma")

@@ -24,3 +24,9 @@ def safe_divide(numerator: Array, denominator: Array) -> Array:
 def safe_norm(x: Array, axis: int | tuple[int, ...], *, keepdims: bool = False) -> Array:
     """The Euclidean norm along `axis`, with gradient 0 at the origin."""
     return safe_sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+def positive_floor(scale: Array, image: Array) -> Array:
+    """`scale`, kept so far from 0 that image / scale, to the fourth power, does not overflow."""
+    info = jnp.finfo(image.dtype)
+    return jnp.maximum(scale, info.eps * jnp.max(jnp.abs(image)) + info.tiny)

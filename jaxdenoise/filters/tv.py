@@ -8,7 +8,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_broadcasts, check_count, check_image, check_nonnegative
+from jaxdenoise._core.checks import check_count, check_denoiser_input, check_parameter
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import safe_divide, safe_norm
 
@@ -47,11 +47,8 @@ def tv(
     algorithms for constrained total variation image denoising", IEEE TIP 2009, algorithm FGP.
     Bresson & Chan, 2008, for the vectorial norm.
     """
-    check_image(image, channel_axis=channel_axis, ndim=(2, 3))
-    for name, value in (("sigma", sigma), ("weight", weight)):
-        if value is not None:
-            check_broadcasts(value, image, name=name)
-            check_nonnegative(value, name=name)
+    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_parameter(weight, image, name="weight")
     check_count(iterations, name="iterations")
     return _tv(image, sigma, weight, iterations, channel_axis)
 

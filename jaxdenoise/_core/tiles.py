@@ -1,0 +1,87 @@
+"""Work tile by tile: memory bounded by a tile, and a tile's arrays stay in the cache.
+
+A filter that visits hundreds of window offsets reads its whole working set at each of them. On
+tiles of about 2^15 pixels that set fits the second-level cache, so a pixel costs the same in a
+thumbnail and in a mosaic.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+# Pixels of a tile and its longest side along the contiguous axis, for 2-D and 3-D. The halo of a
+# volume's tile is relatively larger, so its tiles are too.
+_AREA = {2: 2**15, 3: 2**17}
+_SIDE = {2: 512, 3: 128}
+
+
+def tile_shape(spatial: tuple[int, ...]) -> tuple[int, ...]:
+    """Tiles of about equal size that cover `spatial` with little waste."""
+    d = len(spatial)
+    side = min(spatial[-1], _SIDE[d])
+    rest = max(1, round((_AREA[d] / side) ** (1 / (d - 1))))
+    return tuple(
+        math.ceil(size / math.ceil(size / target))
+        for size, target in zip(spatial, (*[rest] * (d - 1), side), strict=True)
+    )
+
+
+def mirror(indices: np.ndarray, size: int) -> np.ndarray:
+    """Reflect indices about the first and the last pixel, as often as needed."""
+    if size == 1:
+        return np.zeros_like(indices)
+    folded = np.abs(indices) % (2 * size - 2)
+    return np.minimum(folded, 2 * size - 2 - folded)
+
+
+def crop(x: Array, margin: Sequence[int]) -> Array:
+    """Drop `margin` pixels on both sides of each of the last axes."""
+    inner = (slice(m, size - m) for m, size in zip(margin, x.shape[-len(margin) :], strict=True))
+    return x[(..., *inner)]
+
+
+def map_tiles(fn: Callable[[Array, Array], Array], planes: Array, halo: Sequence[int]) -> Array:
+    """Apply `fn` to overlapping tiles of (F, *spatial) and put the results together.
+
+    `fn(tile, inside)` gets a tile (F, *core + 2 * halo), continued over the border of the image
+    by reflection, and a mask (*core + 2 * halo) that is 1 inside the image and 0 outside; it
+    returns (K, *core). The result is (K, *spatial).
+    """
+    spatial = planes.shape[1:]
+    core = tile_shape(spatial)
+    counts = tuple(math.ceil(size / t) for size, t in zip(spatial, core, strict=True))
+    masks = []
+    for axis, (size, t, count, h) in enumerate(zip(spatial, core, counts, halo, strict=True)):
+        indices = t * np.arange(count)[:, None] + np.arange(-h, t + h)
+        masks.append(jnp.asarray((indices >= 0) & (indices < size), planes.dtype))
+        # Each spatial axis becomes two, (count, t + 2h); this one is preceded by `axis` such pairs.
+        planes = jnp.take(planes, mirror(indices, size), axis=1 + 2 * axis, mode="clip")
+    tile_axes = range(1, planes.ndim, 2)
+    tiles = planes.transpose(*tile_axes, 0, *range(2, planes.ndim, 2))
+    tiles = tiles.reshape(math.prod(counts), *tiles.shape[len(counts) :])
+    positions = np.stack(np.unravel_index(np.arange(len(tiles)), counts), axis=1)
+
+    def one(tile_and_position: tuple[Array, Array]) -> Array:
+        tile, position = tile_and_position
+        inside = jnp.ones((), tile.dtype)
+        for axis, mask in enumerate(masks):
+            row = lax.dynamic_index_in_dim(mask, position[axis], keepdims=False)
+            inside = jnp.expand_dims(inside, -1) * row.reshape((1,) * axis + row.shape)
+        return fn(tile, inside)
+
+    out = lax.map(one, (tiles, jnp.asarray(positions, jnp.int32)))
+    return _join(out, counts, spatial)
+
+
+def _join(out: Array, counts: tuple[int, ...], spatial: tuple[int, ...]) -> Array:
+    """(tiles, K, *core) to (K, *spatial)."""
+    d = len(counts)
+    core = out.shape[2:]
+    out = out.reshape(*counts, *out.shape[1:])
+    interleaved = [axis for i in range(d) for axis in (i, d + 1 + i)]
+    whole = out.transpose(d, *interleaved)
+    whole = whole.reshape(-1, *(c * t for c, t in zip(counts, core, strict=True)))
+    return whole[(slice(None), *(slice(size) for size in spatial))]

@@ -1,0 +1,167 @@
+"""Non-local means."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_odd, check_parameter
+from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.tiles import crop, map_tiles
+from jaxdenoise._core.window import (
+    box_sum,
+    clip_radius,
+    symmetric_halo,
+    symmetric_window_sums,
+    weight_shape,
+)
+
+# A patch is at distance 0 from itself, where a noisy copy of it would be at 2 sigma^2: at full
+# weight a pixel would keep too much of its own noise. Measured on Set12; flat from 0.1 to 0.4.
+_SELF_WEIGHT = 0.2
+
+
+def nlm(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    h: ArrayLike | None = None,
+    patch_size: int = 7,
+    window_size: int = 21,
+    variant: Literal["pixel", "patch"] = "pixel",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    r"""Non-local means: a pixel is the mean of the pixels whose patches look like its own.
+
+    $$\hat x_i = \frac{\sum_j w_{ij} y_j}{\sum_j w_{ij}}, \qquad
+    w_{ij} = \exp\!\Big(-\Big(\frac{\max(d_{ij}^2 - 2\sigma^2, 0)}{h^2}\Big)^2\Big)$$
+
+    where $d_{ij}^2$ is the weighted mean squared difference of the patches at i and j, over
+    channels too, and j runs over the window, clipped at the border. Pixels of a patch weigh by the
+    convolution of two boxes (5 and 3 for `patch_size=7`), a flat-topped Gaussian; w falls faster
+    than the classical exp(-t), since hundreds of weak weights blur (0.3 dB on Set12).
+
+    With `variant="patch"` the estimates of all patches that hold a pixel are averaged. There
+    the weights are first normalised symmetrically, $w_{ij} / \sqrt{c_i c_j}$ with
+    $c_i = \sum_j w_{ij}$, so that patches of flat regions, which have many likes, do not outvote
+    the others. Better by 0.2 to 0.4 dB, at twice the time.
+
+    **Arguments:**
+
+    - `image`: 2-D or 3-D, with or without a channel axis; any size, also below the window's.
+    - `sigma`: noise standard deviation in units of the image, a scalar or a map.
+    - `h`: filtering strength in units of the image, a scalar or a map. Default 0.95 sigma, and
+        0.75 sigma for `variant="patch"`: the best on Set12 at 15 to 50 of 255.
+    - `patch_size`, `window_size`: odd side lengths in pixels.
+    - `variant`: `"pixel"` or `"patch"`.
+    - `channel_axis`: the axis of the channels, `None` for grey; one weight for all channels.
+
+    **Returns:** an image of the same shape and units.
+
+    **Raises:** `ValueError` for wrong shapes, sizes, or a negative or non-finite number;
+    `TypeError` for complex images.
+
+    **References:** Buades, Coll & Morel, "Non-local means denoising", IPOL 2011 (the weights, and
+    the two variants). Milanfar, "Symmetrizing smoothing filters", SIAM J. Imaging Sciences 2013
+    (the symmetric normalisation).
+    """
+    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_parameter(h, image, name="h")
+    check_odd(patch_size, name="patch_size")
+    check_odd(window_size, name="window_size")
+    check_choice(variant, ("pixel", "patch"), name="variant")
+    return _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis)
+
+
+@partial(jax.jit, static_argnames=("patch_size", "window_size", "variant", "channel_axis"))
+def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
+    y = to_planes(image, channel_axis)
+    sigma = map_to_planes(sigma, image, channel_axis)
+    if h is None:
+        h = (0.95 if variant == "pixel" else 0.75) * sigma
+    h = positive_floor(map_to_planes(h, image, channel_axis), y)
+    radius = clip_radius(window_size, y.shape[1:])
+    reach = patch_size // 2
+    features, squared_difference, bias = _patch_features(y, sigma, h)
+    f = len(features)
+
+    def similarity(here: Array, there: Array, bias: Array) -> Array:
+        distance = _patch_mean(squared_difference(here[:f], there[:f]), patch_size)
+        return jnp.exp(-jnp.square(jnp.maximum(distance - bias, 0)))
+
+    def similarity_sums(tile: Array, values: list[Array]) -> list[Array]:
+        shape = weight_shape(tile.shape[1:], radius, reach)
+        biases = jnp.broadcast_to(bias, shape)
+        sums = symmetric_window_sums(
+            lambda here, there, _: similarity(here, there, biases), tile, values, radius, reach
+        )
+        own = (_SELF_WEIGHT * crop(v, symmetric_halo(radius, reach)) for v in values)
+        return [s + v for s, v in zip(sums, own, strict=True)]
+
+    def pixelwise(tile: Array, inside: Array) -> Array:
+        *x, total = similarity_sums(tile[:f], [*(tile[f:] * inside), inside])
+        return jnp.stack(x) / total
+
+    def degree(tile: Array, inside: Array) -> Array:
+        return jnp.stack(similarity_sums(tile, [inside]))
+
+    def patchwise(tile: Array, inside: Array) -> Array:
+        values = [*(tile[f + 1 :] * inside), inside]
+        shape = weight_shape(inside.shape, radius, reach)
+        biases = jnp.broadcast_to(bias, shape)
+
+        def weight(here: Array, there: Array, _) -> Array:
+            normaliser = crop(here[f] * there[f], [reach] * inside.ndim)
+            return _patch_mean(similarity(here, there, biases) * normaliser, patch_size)
+
+        sums = symmetric_window_sums(weight, tile[: f + 1], values, radius, 2 * reach)
+        halo = symmetric_halo(radius, 2 * reach)
+        own = crop(tile[f], [m - reach for m in halo])
+        own = _SELF_WEIGHT * _patch_mean(own * own, patch_size)
+        *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
+        return jnp.stack(x) / total
+
+    if variant == "pixel":
+        x = map_tiles(pixelwise, jnp.concatenate([features, y]), symmetric_halo(radius, reach))
+    else:
+        total = map_tiles(degree, features, symmetric_halo(radius, reach))
+        planes = jnp.concatenate([features, lax.rsqrt(total), y])
+        x = map_tiles(patchwise, planes, symmetric_halo(radius, 2 * reach))
+    return from_planes(x, image, channel_axis)
+
+
+def _patch_features(y: Array, sigma: Array, h: Array) -> tuple[Array, Callable, Array]:
+    """What patches are compared by, their squared difference over h^2, and its bias.
+
+    With a map, the bias goes pixel by pixel into the difference, and sigma^2 and h^2 of a pair are
+    the means over its two pixels.
+    """
+    if sigma.ndim == 0 and h.ndim == 0:
+
+        def squared_difference(here: Array, there: Array) -> Array:
+            return sum(jnp.square(a - b) for a, b in zip(here, there, strict=True)) / len(y)
+
+        return y / h, squared_difference, 2 * jnp.square(sigma / h)
+
+    noise, scale = (jnp.broadcast_to(jnp.square(m), y.shape) for m in (sigma, h))
+
+    def squared_difference_of_maps(here: Array, there: Array) -> Array:
+        pairs = zip(jnp.split(here, 3), jnp.split(there, 3), strict=True)
+        (a, b), (noise_a, noise_b), (scale_a, scale_b) = pairs
+        excess = (jnp.square(a - b) - (noise_a + noise_b)) / ((scale_a + scale_b) / 2)
+        return sum(excess) / len(y)
+
+    return jnp.concatenate([y, noise, scale]), squared_difference_of_maps, jnp.zeros((), y.dtype)
+
+
+def _patch_mean(x: Array, patch_size: int) -> Array:
+    """The mean over a patch, weighted by the convolution of two boxes."""
+    short = 2 * (patch_size // 4) + 1
+    long = patch_size + 1 - short
+    return box_sum(box_sum(x, long), short) / (long * short) ** x.ndim
