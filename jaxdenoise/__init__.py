@@ -1,5 +1,9 @@
 """Differentiable image denoising in JAX."""
 
+from jaxdenoise.filters import bilateral as bilateral
+from jaxdenoise.filters import mean_shift as mean_shift
+from jaxdenoise.filters import nlm as nlm
+from jaxdenoise.filters import steering as steering
 from jaxdenoise.filters import tv as tv
 from jaxdenoise.metrics import mse as mse
 from jaxdenoise.metrics import psnr as psnr

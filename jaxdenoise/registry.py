@@ -7,10 +7,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice
-from jaxdenoise.filters import tv
+from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.noise import Gaussian, NoiseModel, Stabilisable, estimate_sigma
 
 _METHODS: dict[str, Callable[..., Array]] = {
+    "bilateral": bilateral,
+    "mean_shift": mean_shift,
+    "nlm": nlm,
+    "steering": steering,
     "tv": tv,
 }
 
@@ -28,11 +32,38 @@ def denoise(
     channel_axis: int | None = None,
     **parameters,
 ) -> Float[Array, "..."]:
+    """Denoise an image with any method and any noise model that a transform makes Gaussian.
+
+    For signal-dependent noise the image is stabilised, denoised with sigma = 1, and brought back
+    by the exact unbiased inverse.
+
+    **Arguments:**
+
+    - `image`: 2-D or 3-D, with or without a channel axis.
+    - `sigma`: the noise. A standard deviation in units of the image (a scalar or a map), a noise
+        model (`Gaussian`, `Poisson`, `PoissonGaussian`), or `None` to estimate Gaussian noise by
+        `estimate_sigma`.
+    - `method`: one of `methods()`.
+    - `channel_axis`: the axis of the channels, `None` for grey.
+    - `parameters`: keyword arguments of the method.
+
+    **Returns:** an image of the same shape and units.
+
+    **Raises:** `ValueError` for an unknown method and whatever the method raises; `TypeError` for
+    a noise model without a variance-stabilising transform, such as `Impulse`.
+
+    **Example:**
+
+    ```python
+    clean = jd.denoise(noisy)
+    clean = jd.denoise(photons, jd.Poisson(peak=1.0), method="tv")
+    ```
+    """
     check_choice(method, methods(), name="method")
     denoiser = _METHODS[method]
     if sigma is None:
         sigma = estimate_sigma(image, channel_axis=channel_axis)
-    if isinstance(sigma, Gaussian):
+    elif isinstance(sigma, Gaussian):
         sigma = sigma.sigma
     if not isinstance(sigma, NoiseModel):
         return denoiser(image, sigma, channel_axis=channel_axis, **parameters)

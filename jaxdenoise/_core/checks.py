@@ -1,6 +1,5 @@
 """Trace-time checks: one clear error that names the argument, what was expected and what came."""
 
-import math
 from numbers import Real
 
 import jax.numpy as jnp
@@ -76,6 +75,17 @@ def check_positive(value: ArrayLike, *, name: str) -> None:
         raise ValueError(f"{name} must be finite and positive, got {shown}")
 
 
+def check_scalar(value: ArrayLike, *, name: str) -> None:
+    if np.ndim(value):
+        raise ValueError(f"{name} must be a scalar, got shape {np.shape(value)}")
+    check_nonnegative(value, name=name)
+
+
+def check_positive_scalar(value: ArrayLike, *, name: str) -> None:
+    check_scalar(value, name=name)
+    check_positive(value, name=name)
+
+
 def check_odd(size: int, *, name: str) -> None:
     if not isinstance(size, int) or size < 1 or size % 2 == 0:
         raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
@@ -89,10 +99,6 @@ def check_count(count: int, *, name: str) -> None:
 def check_choice(choice: object, choices: tuple, *, name: str) -> None:
     if choice not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {choice!r}")
-
-
-def is_finite_number(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
 
 
 def check_parameter(value: ArrayLike | None, image: ArrayLike, *, name: str) -> None:

@@ -7,18 +7,20 @@ gradient needs hardly more memory than the forward pass, and forward mode works 
 
 Three facts about XLA on a CPU shape this file (jax 0.10):
 
-- A fusion is vectorised only if no value computed in it is read at two different shifts, so
+- A fusion is vectorised only if no value computed in it is read at two different indices, so
   what is sliced twice must be materialised first. `exp` and `reduce_window` are materialised, cheap
-  arithmetic is not: a weight should end with one of them.
+  arithmetic is not: a weight should end with one of them. For the same reason fields and values
+  are lists of arrays: a view of a stack that is taken apart again is such a value.
 - A static crop becomes, transposed, a pad that is not vectorised; a crop at a traced position
   becomes an update in place. Views in the loop are cut by `lax.dynamic_slice`.
-- A reduction of a short leading axis, or of a whole array to a scalar parameter, is slow: values
-  are summed one by one, and a parameter is broadcast before the loop so that its gradient is
-  reduced once after it. Subtracted right before `exp`, it also keeps XLA from fusing the
-  transposed slices of w into what follows them, which would double the time of a gradient.
+- A reduction of a whole array to a scalar parameter is slow: a parameter is broadcast before the
+  loop, so that its gradient is reduced once after it. Subtracted right before `exp`, it also
+  keeps XLA from fusing the transposed slices of w into what follows them, which would double the
+  time of a gradient.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -49,19 +51,44 @@ def box_sum(x: Array, size: int) -> Array:
     return x
 
 
+def scaled_difference(
+    y: Array, scale: Array
+) -> tuple[Array, Callable[[list[Array], list[Array]], Array]]:
+    """Planes to compare pixels by, and (y_i - y_j)^2 / scale^2 of two views of them.
+
+    The mean over the channels. Where `scale` is a map, scale^2 of a pair is the mean over its two
+    pixels.
+    """
+    c = len(y)
+    if scale.ndim == 0:
+
+        def squared_difference(here: list[Array], there: list[Array]) -> Array:
+            return _sum(jnp.square(a - b) for a, b in zip(here, there, strict=True)) / c
+
+        return y / scale, squared_difference
+
+    def squared_difference_on_map(here: list[Array], there: list[Array]) -> Array:
+        pairs = zip(here[:c], there[:c], here[c:], there[c:], strict=True)
+        return _sum(jnp.square(a - b) / (v + w) for a, b, v, w in pairs) * (2 / c)
+
+    return jnp.concatenate([y, jnp.square(scale)]), squared_difference_on_map
+
+
 def window_sums(
-    contribution: Callable[[Array, Array], Any], fields: Array, radius: tuple[int, ...]
+    contribution: Callable[[list[Array], Array], Any],
+    fields: Sequence[Array],
+    radius: tuple[int, ...],
 ) -> Any:
     """sum over all offsets o of contribution(fields at o, o), a pytree of arrays (*core).
 
-    `fields` is (F, *core + 2 * radius); `contribution` gets its view (F, *core) and o, (d,).
+    `fields` are arrays (*core + 2 * radius); `contribution` gets their views (*core) and o, (d,).
     """
-    core = _shrink(fields.shape[1:], radius)
+    core = _shrink(fields[0].shape, radius)
 
     @jax.checkpoint
     def at(offset: Array) -> Any:
         start = [r + offset[axis] for axis, r in enumerate(radius)]
-        return contribution(_view(fields, start, core), offset)
+        return contribution([_view(f, start, core) for f in fields], offset)
 
     offsets = jnp.asarray(offsets_in_window(radius))
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(at, offsets[0]))
@@ -69,34 +96,42 @@ def window_sums(
 
 
 def symmetric_window_sums(
-    weight: Callable[[Array, Array, Array], Array],
-    fields: Array,
+    weight: Callable[[list[Array], list[Array], Array], Array],
+    fields: Sequence[Array],
     values: Sequence[Array],
     radius: tuple[int, ...],
-    reach: int = 0,
+    reaches: Sequence[int],
 ) -> list[Array]:
     """sum over offsets o != 0 of w_ij v_j with w_ij = w_ji and j = i + o.
 
     Half of the offsets suffice: w_ij is computed once, on the core widened by the radius, and
     serves pixel i with v_j and, read at -o, pixel j with v_i.
 
-    - `fields`: (F, *core + 2 * halo) with halo = `symmetric_halo(radius, reach)`, what weights are
-        made of. `weight(here, there, o)` gets two views of it that are `reach` pixels wider on
-        every side than what it returns, of shape `weight_shape(tile, radius, reach)`.
+    - `fields`: arrays (*core + 2 * halo), what weights are made of. `weight(here, there, o)` gets
+        two lists of their views, each wider by its `reaches` on every side than the result, whose
+        shape is `weight_shape`.
     - `values`: arrays (*core + 2 * halo), zero outside the image. Returns their sums, (*core).
+    - halo = `symmetric_halo(radius, max(reaches))`.
     """
+    reach = max(reaches)
     halo = symmetric_halo(radius, reach)
-    core = _shrink(fields.shape[1:], halo)
-    wide = weight_shape(fields.shape[1:], radius, reach)
-    reached = tuple(size + 2 * reach for size in wide)
+    core = _shrink(fields[0].shape, halo)
+    wide = weight_shape(fields[0].shape, radius, reach)
     margin = [h - r for h, r in zip(halo, radius, strict=True)]
-    here = _view(fields, [m - reach for m in margin], reached)
+
+    def views(start: Sequence) -> list[Array]:
+        return [
+            _view(f, [s - r for s in start], tuple(size + 2 * r for size in wide))
+            for f, r in zip(fields, reaches, strict=True)
+        ]
+
+    here = views(margin)
 
     @jax.checkpoint
     def at(offset: Array) -> tuple[list[Array], list[Array]]:
         ahead = [m + offset[axis] for axis, m in enumerate(margin)]
         back = [r - offset[axis] for axis, r in enumerate(radius)]
-        w = weight(here, _view(fields, [a - reach for a in ahead], reached), offset)
+        w = weight(here, views(ahead), offset)
         # The sum ahead stays on the widened core and is cropped after the loop: w is then read at
         # one shift only, which keeps the transposed loop vectorised.
         w_back = _view(w, back, core)
@@ -137,8 +172,10 @@ def _shrink(shape: tuple[int, ...], margin: Sequence[int]) -> tuple[int, ...]:
 
 
 def _view(x: Array, start: Sequence, shape: tuple[int, ...]) -> Array:
-    """A window along the last axes at a static or traced start; leading axes are kept."""
-    leading = x.ndim - len(shape)
-    zero = jnp.zeros((), jnp.int32)
-    starts = [zero] * leading + [s + zero for s in start]
-    return lax.dynamic_slice(x, starts, x.shape[:leading] + tuple(shape))
+    """A window at a static or traced start."""
+    return lax.dynamic_slice(x, [jnp.asarray(s, jnp.int32) for s in start], shape)
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    """The sum of a few arrays, term by term."""
+    return functools.reduce(jnp.add, terms)

@@ -1,5 +1,6 @@
 """Non-local means."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -17,6 +18,7 @@ from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
     box_sum,
     clip_radius,
+    scaled_difference,
     symmetric_halo,
     symmetric_window_sums,
     weight_shape,
@@ -88,18 +90,26 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     h = positive_floor(map_to_planes(h, image, channel_axis), y)
     radius = clip_radius(window_size, y.shape[1:])
     reach = patch_size // 2
-    features, squared_difference, bias = _patch_features(y, sigma, h)
+    features, squared_difference = scaled_difference(y, h)
+    bias = 2 * jnp.square(sigma / h)
+    if bias.ndim:
+        features, squared_difference = _less_bias(features, squared_difference, bias)
+        bias = jnp.zeros((), y.dtype)
     f = len(features)
+    area = math.prod(_boxes(patch_size)) ** (y.ndim - 1)
 
-    def similarity(here: Array, there: Array, bias: Array) -> Array:
-        distance = _patch_mean(squared_difference(here[:f], there[:f]), patch_size)
+    def similarity(here: list[Array], there: list[Array], bias: Array) -> Array:
+        distance = _patch_sum(squared_difference(here[:f], there[:f]), patch_size) / area
         return jnp.exp(-jnp.square(jnp.maximum(distance - bias, 0)))
 
     def similarity_sums(tile: Array, values: list[Array]) -> list[Array]:
-        shape = weight_shape(tile.shape[1:], radius, reach)
-        biases = jnp.broadcast_to(bias, shape)
+        biases = jnp.broadcast_to(bias, weight_shape(tile.shape[1:], radius, reach))
         sums = symmetric_window_sums(
-            lambda here, there, _: similarity(here, there, biases), tile, values, radius, reach
+            lambda here, there, _: similarity(here, there, biases),
+            [*tile],
+            values,
+            radius,
+            reaches=[reach] * f,
         )
         own = (_SELF_WEIGHT * crop(v, symmetric_halo(radius, reach)) for v in values)
         return [s + v for s, v in zip(sums, own, strict=True)]
@@ -113,17 +123,17 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
 
     def patchwise(tile: Array, inside: Array) -> Array:
         values = [*(tile[f + 1 :] * inside), inside]
-        shape = weight_shape(inside.shape, radius, reach)
-        biases = jnp.broadcast_to(bias, shape)
+        # One reach for the distance of two patches, one for spreading their weight over them.
+        biases = jnp.broadcast_to(bias, weight_shape(inside.shape, radius, reach))
 
-        def weight(here: Array, there: Array, _) -> Array:
-            normaliser = crop(here[f] * there[f], [reach] * inside.ndim)
-            return _patch_mean(similarity(here, there, biases) * normaliser, patch_size)
+        def weight(here: list[Array], there: list[Array], _) -> Array:
+            return _patch_sum(similarity(here, there, biases) * here[f] * there[f], patch_size)
 
-        sums = symmetric_window_sums(weight, tile[: f + 1], values, radius, 2 * reach)
         halo = symmetric_halo(radius, 2 * reach)
+        reaches = [*[2 * reach] * f, reach]
+        sums = symmetric_window_sums(weight, [*tile[: f + 1]], values, radius, reaches)
         own = crop(tile[f], [m - reach for m in halo])
-        own = _SELF_WEIGHT * _patch_mean(own * own, patch_size)
+        own = _SELF_WEIGHT * _patch_sum(own * own, patch_size)
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack(x) / total
 
@@ -136,32 +146,21 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     return from_planes(x, image, channel_axis)
 
 
-def _patch_features(y: Array, sigma: Array, h: Array) -> tuple[Array, Callable, Array]:
-    """What patches are compared by, their squared difference over h^2, and its bias.
+def _less_bias(features: Array, squared_difference: Callable, bias: Array) -> tuple:
+    """Where 2 sigma^2 / h^2 is a map: a pair's bias is the mean over its two pixels."""
 
-    With a map, the bias goes pixel by pixel into the difference, and sigma^2 and h^2 of a pair are
-    the means over its two pixels.
-    """
-    if sigma.ndim == 0 and h.ndim == 0:
+    def squared_excess(here: list[Array], there: list[Array]) -> Array:
+        return squared_difference(here[:-1], there[:-1]) - (here[-1] + there[-1]) / 2
 
-        def squared_difference(here: Array, there: Array) -> Array:
-            return sum(jnp.square(a - b) for a, b in zip(here, there, strict=True)) / len(y)
-
-        return y / h, squared_difference, 2 * jnp.square(sigma / h)
-
-    noise, scale = (jnp.broadcast_to(jnp.square(m), y.shape) for m in (sigma, h))
-
-    def squared_difference_of_maps(here: Array, there: Array) -> Array:
-        pairs = zip(jnp.split(here, 3), jnp.split(there, 3), strict=True)
-        (a, b), (noise_a, noise_b), (scale_a, scale_b) = pairs
-        excess = (jnp.square(a - b) - (noise_a + noise_b)) / ((scale_a + scale_b) / 2)
-        return sum(excess) / len(y)
-
-    return jnp.concatenate([y, noise, scale]), squared_difference_of_maps, jnp.zeros((), y.dtype)
+    return jnp.concatenate([features, jnp.mean(bias, axis=0, keepdims=True)]), squared_excess
 
 
-def _patch_mean(x: Array, patch_size: int) -> Array:
-    """The mean over a patch, weighted by the convolution of two boxes."""
+def _patch_sum(x: Array, patch_size: int) -> Array:
+    """The sum over a patch, weighted by the convolution of two boxes."""
+    short, long = _boxes(patch_size)
+    return box_sum(box_sum(x, long), short)
+
+
+def _boxes(patch_size: int) -> tuple[int, int]:
     short = 2 * (patch_size // 4) + 1
-    long = patch_size + 1 - short
-    return box_sum(box_sum(x, long), short) / (long * short) ** x.ndim
+    return short, patch_size + 1 - short

@@ -34,7 +34,8 @@ def tv(
 
     - `image`: 2-D or 3-D, with or without a channel axis.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map.
-    - `weight`: lambda in units of the image, a scalar or a map. Default 0.8 sigma.
+    - `weight`: lambda in units of the image, a scalar or a map. Default 0.8 sigma, the
+        best on Set12 at 15 to 50 of 255.
     - `iterations`: number of steps; 50 leave the PSNR within 0.01 dB of the minimiser's.
     - `channel_axis`: the axis of the channels, `None` for grey.
 

@@ -54,7 +54,7 @@ def ssim(
     c2 = jnp.square(0.03 * jnp.asarray(data_range, dtype))
 
     def mean(z):
-        return correlate(z, _WINDOW, axes=tuple(range(1, z.ndim)))
+        return correlate(z, [_WINDOW] * (z.ndim - 1))
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x = mean(x * x) - mean_x * mean_x

@@ -1,0 +1,121 @@
+"""Mean shift filtering."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import (
+    check_count,
+    check_denoiser_input,
+    check_odd,
+    check_parameter,
+    check_positive_scalar,
+)
+from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.tiles import crop, map_tiles
+from jaxdenoise._core.window import clip_radius, window_sums
+
+
+def mean_shift(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    sigma_range: ArrayLike | None = None,
+    sigma_spatial: ArrayLike = 1.4,
+    window_size: int = 11,
+    iterations: int = 3,
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    r"""Mean shift: each pixel climbs to the mode of the joint density of place and value.
+
+    From $p_i^0 = i$, $x_i^0 = y_i$ the kernel's centre moves to the weighted mean around it,
+
+    $$\begin{pmatrix} p_i \\ x_i \end{pmatrix} \leftarrow
+    \frac{\sum_j w_{ij} \begin{pmatrix} j \\ y_j \end{pmatrix}}{\sum_j w_{ij}}, \qquad
+    w_{ij} = \exp\!\Big(-\frac{\|x_i - y_j\|^2}{2\sigma_r^2}
+                        -\frac{\|p_i - j\|^2}{2\sigma_s^2}\Big)$$
+
+    with j in the window around the pixel where the climb began, clipped at the border. One
+    iteration is the bilateral filter; many iterations segment the image into modes.
+
+    **Arguments:**
+
+    - `image`: 2-D or 3-D, with or without a channel axis.
+    - `sigma`: noise standard deviation in units of the image, a scalar or a map.
+    - `sigma_range`: bandwidth in value, in units of the image, a scalar or a map. Default
+        1.8 sigma, the best on Set12 at 15 to 50 of 255.
+    - `sigma_spatial`: bandwidth in space in pixels, a scalar.
+    - `window_size`: odd side length of the window in pixels.
+    - `iterations`: number of mean shift steps.
+    - `channel_axis`: the axis of the channels, `None` for grey; the channels climb together, with
+        the root mean square over them as the distance.
+
+    **Returns:** an image of the same shape and units.
+
+    **Raises:** `ValueError` for wrong shapes, sizes, or a negative or non-finite number;
+    `TypeError` for complex images.
+
+    **Reference:** Comaniciu & Meer, "Mean shift: a robust approach toward feature space analysis",
+    IEEE TPAMI 2002, section 4.
+    """
+    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_parameter(sigma_range, image, name="sigma_range")
+    check_positive_scalar(sigma_spatial, name="sigma_spatial")
+    check_odd(window_size, name="window_size")
+    check_count(iterations, name="iterations")
+    return _mean_shift(
+        image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis
+    )
+
+
+@partial(jax.jit, static_argnames=("window_size", "iterations", "channel_axis"))
+def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis):
+    y = to_planes(image, channel_axis)
+    if sigma_range is None:
+        sigma_range = 1.8 * map_to_planes(sigma, image, channel_axis)
+    else:
+        sigma_range = map_to_planes(sigma_range, image, channel_axis)
+    # A centre keeps the bandwidth of the pixel where its climb began.
+    bandwidth = 2 * len(y) * jnp.square(positive_floor(sigma_range, y))
+    if bandwidth.ndim:
+        bandwidth = jnp.mean(bandwidth, axis=0)
+    bandwidth = jnp.maximum(bandwidth, jnp.finfo(y.dtype).tiny)
+    bandwidth = jnp.broadcast_to(bandwidth, (1, *y.shape[1:]))
+    radius = clip_radius(window_size, y.shape[1:])
+    c, d = len(y), y.ndim - 1
+
+    def climb(tile: Array, inside: Array) -> Array:
+        start, bandwidth = crop(tile[:c], radius), crop(tile[c], radius)
+        # How much squared difference in value a squared pixel of distance is worth.
+        exchange = bandwidth / (2 * jnp.square(jnp.asarray(sigma_spatial, y.dtype)))
+        data = [*tile[:c], inside]
+
+        def shift(state: tuple[list[Array], list[Array]], _) -> tuple:
+            value, place = state
+
+            def contribution(there: list[Array], offset: Array) -> list[Array]:
+                steps = [offset[axis].astype(y.dtype) for axis in range(d)]
+                far = sum(jnp.square(x - v) for x, v in zip(value, there[:c], strict=True))
+                away = sum(jnp.square(p - s) for p, s in zip(place, steps, strict=True))
+                w = jnp.exp(-(far + exchange * away) / bandwidth) * there[c]
+                return [*(w * there[k] for k in range(c)), *(w * s for s in steps), w]
+
+            *moments, total = window_sums(contribution, data, radius)
+            # Far from all data every weight may underflow; such a centre stays where it is.
+            means = [
+                jnp.where(total > 0, m / jnp.where(total > 0, total, 1), old)
+                for m, old in zip(moments, [*value, *place], strict=True)
+            ]
+            return (means[:c], means[c:]), None
+
+        still = [jnp.zeros(start.shape[1:], y.dtype)] * d
+        (value, _), _ = lax.scan(shift, (list(start), still), None, length=iterations)
+        return jnp.stack(value)
+
+    x = map_tiles(climb, jnp.concatenate([y, bandwidth]), radius)
+    return from_planes(x, image, channel_axis)
