@@ -90,10 +90,10 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
             squared_length = jnp.sum(jnp.square(offset)).astype(y.dtype)
             return jnp.exp(-(squared_difference(here, there) / 2 + squared_length * falloffs))
 
-        values = [*(tile[f:] * inside), inside]
+        values = [*(v * inside for v in tile[f:]), inside]
         sums = symmetric_window_sums(weight, [*tile[:f]], values, radius, [0] * f)
         *x, total = (s + crop(v, halo) for s, v in zip(sums, values, strict=True))
-        return jnp.stack(x) / total
+        return jnp.stack([v / total for v in x])
 
     return from_planes(
         map_tiles(filter_tile, jnp.concatenate([features, y]), halo), image, channel_axis

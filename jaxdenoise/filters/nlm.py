@@ -115,14 +115,14 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         return [s + v for s, v in zip(sums, own, strict=True)]
 
     def pixelwise(tile: Array, inside: Array) -> Array:
-        *x, total = similarity_sums(tile[:f], [*(tile[f:] * inside), inside])
-        return jnp.stack(x) / total
+        *x, total = similarity_sums(tile[:f], [*(v * inside for v in tile[f:]), inside])
+        return jnp.stack([v / total for v in x])
 
     def degree(tile: Array, inside: Array) -> Array:
         return jnp.stack(similarity_sums(tile, [inside]))
 
     def patchwise(tile: Array, inside: Array) -> Array:
-        values = [*(tile[f + 1 :] * inside), inside]
+        values = [*(v * inside for v in tile[f + 1 :]), inside]
         # One reach for the distance of two patches, one for spreading their weight over them.
         biases = jnp.broadcast_to(bias, weight_shape(inside.shape, radius, reach))
 
@@ -135,7 +135,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         own = crop(tile[f], [m - reach for m in halo])
         own = _SELF_WEIGHT * _patch_sum(own * own, patch_size)
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
-        return jnp.stack(x) / total
+        return jnp.stack([v / total for v in x])
 
     if variant == "pixel":
         x = map_tiles(pixelwise, jnp.concatenate([features, y]), symmetric_halo(radius, reach))

@@ -113,15 +113,15 @@ def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iteratio
 def _metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
     """The entries C_ab, a <= b, of each pixel's metric, (d (d + 1) / 2, *spatial)."""
     d = estimate.ndim - 1
-    smooth = gaussian_taps(_GRADIENT_SIGMA, truncate=3)
-    slope = gaussian_derivative_taps(_GRADIENT_SIGMA, truncate=3)
+    smooth = gaussian_taps(_GRADIENT_SIGMA, truncate=3.0)
+    slope = gaussian_derivative_taps(_GRADIENT_SIGMA, truncate=3.0)
     gradient = [
         correlate_mirrored(estimate, [slope if b == a else smooth for b in range(d)])
         for a in range(d)
     ]
     noise = jnp.mean(jnp.square(sigma), axis=0) if sigma.ndim else jnp.square(sigma)
     noise = noise * (np.sum(slope**2) * np.sum(smooth**2) ** (d - 1)) * _NOISE_SHARE
-    taps = [gaussian_taps(_TENSOR_SIGMA, truncate=3)] * d
+    taps = [gaussian_taps(_TENSOR_SIGMA, truncate=3.0)] * d
     tensor = {
         (a, b): correlate_mirrored(jnp.mean(gradient[a] * gradient[b], axis=0), taps) / noise
         + float(a == b)
@@ -129,7 +129,8 @@ def _metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
     }
     # A / det(A)^(1/d) has determinant 1 and only deforms; the rest, det(A)^(sensitivity/d), shrinks
     # the kernel where gradients rise above the noise.
-    return jnp.stack(list(tensor.values())) * _determinant(tensor) ** ((sensitivity - 1) / d)
+    scale = _determinant(tensor) ** ((sensitivity - 1) / d)
+    return jnp.stack([entry * scale for entry in tensor.values()])
 
 
 def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Array:
@@ -154,7 +155,7 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
 
         total, *sums = window_sums(contribution, fields, radius)
         if order == 0:
-            return jnp.stack(sums) / total
+            return jnp.stack([s / total for s in sums])
         first, second, data = sums[:d], sums[d : d + len(pairs)], sums[d + len(pairs) :]
         second = dict(zip(pairs, second, strict=True))
         # A window one pixel wide has no slope across: a little ridge keeps the moments invertible.
@@ -163,7 +164,7 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
         tilt, _ = _solve(second, first)
         total -= _dot(tilt, first)
         terms = [data[k * (d + 1) : (k + 1) * (d + 1)] for k in range(c)]
-        return jnp.stack([mean - _dot(tilt, slopes) for mean, *slopes in terms]) / total
+        return jnp.stack([(mean - _dot(tilt, slopes)) / total for mean, *slopes in terms])
 
     return map_tiles(fit, jnp.concatenate([y, metric, norm[None]]), radius)
 

@@ -1,0 +1,278 @@
+"""The commands. They parse options, call the library and report; nothing else."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import typer
+except ModuleNotFoundError as missing:
+    raise SystemExit("jaxdenoise: the command line needs: pip install 'jaxdenoise[cli]'") from (
+        missing
+    )
+
+from jaxdenoise.app import commands, options
+from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.app.job import Settings
+from jaxdenoise.app.pages import DEPTHS
+
+FAILED, USAGE = 1, 2
+
+app = typer.Typer(
+    name="jaxdenoise",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Denoise photographs, stacks and volumes.",
+    epilog="Try first: [bold]jaxdenoise demo[/bold]",
+)
+
+Sigma = Annotated[
+    str,
+    typer.Option(
+        help="Noise standard deviation in the units of the file (25 for an 8-bit image with "
+        "strong noise, 6425 for the same in 16 bits, 0.1 in 0..1), or [bold]auto[/bold] to "
+        "estimate it."
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
+MaxMegapixels = Annotated[
+    float, typer.Option(min=0, help="Refuse files that claim more pixels than this.")
+]
+ChannelAxis = Annotated[
+    str | None,
+    typer.Option(
+        help="For NPY: the axis of the channels, or [bold]none[/bold]. PNG, JPEG and TIFF say "
+        "themselves.",
+        show_default=False,
+    ),
+]
+
+
+def main() -> None:
+    """The entry point: every error is one line on stderr."""
+    try:
+        status = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        commands.complain("interrupted")
+        sys.exit(130)
+    except Exception as error:
+        # Errors of the parser know their text and exit status; anything else is a defect.
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        if message:
+            commands.complain(one_line(Exception(message)))
+        sys.exit(getattr(error, "exit_code", USAGE))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"jaxdenoise {version('jaxdenoise')}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "jaxdenoise denoise noisy.png -o clean.png\n\n"
+    "jaxdenoise denoise photos/ 'scans/*.tif' -o clean/ --sigma 12 --method tv\n\n"
+    "jaxdenoise denoise cells.tif -o cells_clean.tif --volume --noise poisson --peak 200\n\n"
+    "jaxdenoise denoise raw.npy -o raw_clean.npy --param iterations=100 --method tv"
+)
+def denoise(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN", help="Images, folders of images, or quoted globs such as 'a/*.png'."
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="A file for one input, a folder for several (made if missing; JPEG becomes PNG "
+            "there).",
+        ),
+    ],
+    method: Annotated[str, typer.Option(help="See [bold]jaxdenoise methods[/bold].")] = "nlm",
+    sigma: Sigma = "auto",
+    noise: Annotated[str, typer.Option(help=" | ".join(options.NOISES))] = "gaussian",
+    peak: Annotated[
+        float | None,
+        typer.Option(
+            help="Poisson noise: photons at full scale (255, 65535, or 1.0 for floats).",
+            show_default=False,
+        ),
+    ] = None,
+    gain: Annotated[
+        float | None,
+        typer.Option(help="Poisson noise: image units per photon.", show_default=False),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the method; repeat it for more."),
+    ] = None,
+    volume: Annotated[
+        bool, typer.Option("--volume", help="Take the pages of a file as one 3-D image.")
+    ] = False,
+    bit_depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar=" | ".join(DEPTHS),
+            help="Of the outputs, full scale to full scale; by default that of the input.",
+            show_default=False,
+        ),
+    ] = None,
+    fill_nonfinite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="median",
+            help="Replace NaN and infinite pixels by the median of the finite ones around them.",
+            show_default=False,
+        ),
+    ] = None,
+    channel_axis: ChannelAxis = None,
+    max_megapixels: MaxMegapixels = 1000.0,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Denoise images; bit depth, alpha and pages stay as they were."""
+    with _one_line_errors(debug):
+        settings = Settings(
+            method,
+            options.parse_noise(noise, sigma, peak, gain),
+            options.parse_parameters(method, param or []),
+            volume,
+            options.parse_choice(bit_depth, "--bit-depth", tuple(DEPTHS)),
+            options.parse_choice(fill_nonfinite, "--fill-nonfinite", ("median",)) is not None,
+            options.parse_channel_axis(channel_axis),
+            max_megapixels * 1e6,
+            force,
+        )
+        failures = commands.denoise_files(inputs, out, settings, debug=debug)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def methods() -> None:
+    """List the methods and their parameters."""
+    commands.list_methods()
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "jaxdenoise compare noisy.png --methods nlm,tv -o compare.png\n\n"
+    "jaxdenoise compare clean.png --add-noise 25"
+)
+def compare(
+    image: Annotated[str, typer.Argument(metavar="IN", help="One image.")],
+    clean: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="The image without noise, for PSNR and SSIM."),
+    ] = None,
+    added: Annotated[
+        str | None,
+        typer.Option(
+            "--add-noise",
+            metavar="S",
+            help="Take IN as clean and add Gaussian noise of this standard deviation.",
+        ),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option("--methods", metavar="A,B", help="By default all of them."),
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|NUMBER",
+            help="Noise standard deviation in the units of the file. By default what --add-noise "
+            "adds, else it is estimated.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture, a PNG.")] = Path(
+        "compare.png"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Of the added noise.")] = 0,
+    fill_nonfinite: Annotated[
+        str | None,
+        typer.Option(metavar="median", help="As for denoise.", show_default=False),
+    ] = None,
+    channel_axis: ChannelAxis = None,
+    max_megapixels: MaxMegapixels = 1000.0,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Run methods on one image: a table, and a picture of the results side by side."""
+    with _one_line_errors(debug):
+        commands.compare_methods(
+            Path(image),
+            Path(clean) if clean is not None else None,
+            added=added if added is None else options.parse_level(added, "--add-noise"),
+            names=options.parse_methods(names),
+            sigma=sigma if sigma is None else options.parse_sigma(sigma),
+            sigma_is_given=sigma is not None,
+            out=out,
+            seed=seed,
+            fill=options.parse_choice(fill_nonfinite, "--fill-nonfinite", ("median",)) is not None,
+            channel_axis=options.parse_channel_axis(channel_axis),
+            max_pixels=max_megapixels * 1e6,
+            force=force,
+        )
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="The picture. demo.png is replaced; others only with --force."
+        ),
+    ] = commands.DEMO_PICTURE,
+    sigma: Annotated[str, typer.Option(help="Standard deviation of the noise, on 8 bits.")] = "25",
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Add noise to a photograph, denoise it with every method, and show the results."""
+    with _one_line_errors(debug):
+        commands.run_demo(out, options.parse_level(sigma, "--sigma"), force=force)
+
+
+@contextmanager
+def _one_line_errors(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except AppError as error:
+        if debug:
+            traceback.print_exc()
+        commands.complain(str(error))
+        raise typer.Exit(USAGE) from None
+    except (OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        commands.complain(one_line(error))
+        raise typer.Exit(FAILED) from None

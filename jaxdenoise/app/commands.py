@@ -1,0 +1,232 @@
+"""What each command does once its options are understood."""
+
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+import jaxdenoise as jd
+from jaxdenoise.app import options
+from jaxdenoise.app.comparison import add_noise, run_methods
+from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
+from jaxdenoise.app.io import read_picture
+from jaxdenoise.app.job import Outcome, Settings, denoise_file
+from jaxdenoise.app.pages import Page, as_float, full_scale
+from jaxdenoise.app.repair import finite
+from jaxdenoise.app.report import (
+    display_range,
+    print_table,
+    results_rows,
+    tiles_of,
+    write_picture_of,
+)
+
+DEMO_PICTURE = Path("demo.png")
+
+
+def complain(message: str) -> None:
+    typer.echo(f"jaxdenoise: error: {message}", err=True)
+
+
+def _warn(message: str) -> None:
+    typer.echo(f"jaxdenoise: warning: {message}", err=True)
+
+
+def denoise_files(inputs: Sequence[str], out: str, settings: Settings, *, debug: bool) -> int:
+    """Every file, whatever becomes of the others; the number of those that failed."""
+    sources, problems = expand_inputs(inputs)
+    for problem in problems:
+        complain(problem)
+    if not sources:
+        return len(problems)
+    several = len(sources) > 1 or len(inputs) > 1
+    planned = plan(sources, out, several=several, bit_depth=settings.bit_depth)
+    failures = len(problems)
+    with output_folder(planned.folder), _progress() as progress:
+        files = progress.add_task("files", total=len(planned.jobs), visible=len(planned.jobs) > 1)
+        pages = progress.add_task("pages", total=None)
+        for job in planned.jobs:
+
+            def advance(done: int, total: int, name: str = job.source.name) -> None:
+                progress.update(pages, description=name, completed=done, total=total)
+
+            try:
+                outcome = denoise_file(job, settings, advance)
+            except Exception as error:  # one bad file must not take the others with it
+                if debug:
+                    traceback.print_exc()
+                complain(_with_name(job, error))
+                failures += 1
+            else:
+                _tell(job, outcome, settings)
+            progress.advance(files)
+    return failures
+
+
+def list_methods() -> None:
+    rows = []
+    for name in jd.methods():
+        method = options.find_method(name)
+        about = (method.__doc__ or "").strip().partition("\n")[0]
+        parameters = options.method_parameters(method).items()
+        rows.append((name, about, "\n".join(f"{key}={p.default}" for key, p in parameters)))
+    print_table(("method", "what it does", "--param NAME=default"), rows, lines=True)
+
+
+def compare_methods(
+    source: Path,
+    clean: Path | None,
+    *,
+    added: float | None,
+    names: Sequence[str],
+    sigma: float | None,
+    sigma_is_given: bool,
+    out: Path,
+    seed: int,
+    fill: bool,
+    channel_axis: int | str | None,
+    max_pixels: float,
+    force: bool,
+) -> None:
+    """`sigma=None` is estimated if it was asked for, else it is what was added."""
+    if clean is not None and added is not None:
+        raise AppError("--clean and --add-noise exclude each other")
+    _check_png(out, force=force)
+    page, noisy = _load_first_page(source, max_pixels, channel_axis, fill)
+    reference = None
+    if clean is not None:
+        other, reference = _load_first_page(clean, max_pixels, channel_axis, fill)
+        if (other.pixels.shape, other.dtype) != (page.pixels.shape, page.dtype):
+            raise AppError(
+                f"--clean {clean}: is {other.dtype} of shape {other.pixels.shape}, but {source} "
+                f"is {page.dtype} of shape {page.pixels.shape}"
+            )
+    if added is not None:
+        reference, noisy = noisy, add_noise(noisy, added, seed)
+        sigma = sigma if sigma_is_given else added
+    if sigma is None:
+        sigma = float(jd.estimate_sigma(noisy, channel_axis=page.channel_axis))
+    title = f"{source.name}, sigma {sigma:.4g}"
+    _compare(names, noisy, reference, sigma, page, title, out, overwrite=force)
+
+
+def run_demo(out: Path, sigma: float, *, force: bool) -> None:
+    from jaxdenoise.app.demo import DETAIL, load_photograph
+
+    overwrite = force or out == DEMO_PICTURE
+    _check_png(out, force=overwrite)
+    page = load_photograph()
+    clean = as_float(page.pixels)
+    noisy = add_noise(clean, sigma, seed=0)
+    title = f"A photograph with Gaussian noise of standard deviation {sigma:.4g} (white is 255)"
+    _compare(
+        jd.methods(), noisy, clean, sigma, page, title, out, overwrite=overwrite, detail=DETAIL
+    )
+
+
+def _compare(
+    names: Sequence[str],
+    noisy: np.ndarray,
+    clean: np.ndarray | None,
+    sigma: float,
+    page: Page,
+    title: str,
+    out: Path,
+    *,
+    overwrite: bool,
+    detail: tuple[float, float] | None = None,
+) -> None:
+    shown = noisy if clean is None else clean
+    with _progress() as progress:
+        task = progress.add_task("", total=len(names))
+        results = run_methods(
+            names,
+            noisy,
+            sigma,
+            clean=clean,
+            data_range=_data_range(shown, page.dtype),
+            channel_axis=page.channel_axis,
+            advance=lambda name, done: progress.update(task, description=name, completed=done),
+        )
+    typer.echo(title)
+    table = results_rows(results)
+    print_table(table[0], table[1:])
+    failed = [result for result in results if result.problem is not None]
+    for result in failed:
+        complain(f"{result.name}: {result.problem}")
+    low, high = display_range(shown, page.dtype)
+    tiles = tiles_of(results, clean, low, high)
+    write_picture_of(out, tiles, title=title, table=table, detail=detail, overwrite=overwrite)
+    typer.echo(f"picture: {out}")
+    if failed:
+        raise AppError(f"{len(failed)} of {len(names)} methods failed")
+
+
+def _data_range(image: np.ndarray, dtype: np.dtype) -> float:
+    """The scale of the metrics: the type's for integers; for floats 1, or what they span."""
+    if dtype.kind != "f" or (image.min() >= 0 and image.max() <= 1):
+        return full_scale(dtype)
+    return float(image.max() - image.min()) or 1.0
+
+
+def _load_first_page(
+    path: Path, max_pixels: float, channel_axis: int | str | None, fill: bool
+) -> tuple[Page, np.ndarray]:
+    pages = read_picture(path, max_pixels=max_pixels, channel_axis=channel_axis).pages
+    page, others = pages[0], len(pages) - 1
+    if others:
+        _warn(f"{path}: has {others + 1} pages; the first is taken")
+    try:
+        return page, finite(as_float(page.pixels), page.channel_axis, fill=fill)
+    except AppError as error:
+        raise AppError(f"{path}: {error}") from error
+
+
+def _check_png(out: Path, *, force: bool) -> None:
+    if out.suffix.lower() != ".png":
+        raise AppError(f"--out {out}: the picture is a PNG, so its name must end in .png")
+    check_writable(out, force=force)
+
+
+def _tell(job: Job, outcome: Outcome, settings: Settings) -> None:
+    pages = f", {outcome.pages} pages" if outcome.pages > 1 else ""
+    typer.echo(
+        f"{job.source}: {settings.method}, {outcome.noise}{pages}, {outcome.seconds:.2f} s "
+        f"-> {job.target}"
+    )
+    if outcome.clipped > 1e-3:
+        _warn(
+            f"{job.target}: {100 * outcome.clipped:.3g} % of the samples lay outside 0..1, the "
+            f"full scale of floats, and were clipped"
+        )
+
+
+def _with_name(job: Job, error: Exception) -> str:
+    """Errors that know a file name it; others get the input's name."""
+    message = str(error) if isinstance(error, AppError) else one_line(error)
+    knows = isinstance(error, AppError) or str(job.source) in message or str(job.target) in message
+    return message if knows else f"{job.source}: {message}"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on stderr while it is a terminal; what is printed meanwhile stays above them."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
+    with Progress(
+        *columns,
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        # A pipe on stdout must get its lines, not the bars' console.
+        redirect_stdout=sys.stdout.isatty(),
+    ) as progress:
+        yield progress

@@ -1,0 +1,133 @@
+"""Which files to read, and where each result goes."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.app.io import EXTENSIONS, JPEG, PNG
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`folder` is the one that all outputs go to, `None` for an output that was named."""
+
+    jobs: list[Job]
+    folder: Path | None = None
+
+
+def expand_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Files named by files, folders and globs, each once, and what is wrong with the others."""
+    found: dict[Path, Path] = {}
+    problems: list[str] = []
+    for argument in arguments:
+        try:
+            for path in _expand(argument):
+                found.setdefault(path.resolve(), path)
+        except AppError as problem:
+            problems.append(str(problem))
+    return list(found.values()), problems
+
+
+def _expand(argument: str) -> list[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        images = _images(path.iterdir())
+        if not images:
+            raise AppError(f"{argument}: the folder holds no image ({', '.join(EXTENSIONS)})")
+        return images
+    if path.exists():
+        return [path]
+    if not glob.has_magic(argument):
+        raise AppError(f"{argument}: no such file")
+    images = _images(map(Path, glob.iglob(argument, recursive=True)))
+    if not images:
+        raise AppError(f"{argument}: matches no image ({', '.join(EXTENSIONS)})")
+    return images
+
+
+def _images(paths) -> list[Path]:
+    return sorted(
+        path
+        for path in paths
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def plan(sources: Sequence[Path], out: str, *, several: bool, bit_depth: str | None) -> Plan:
+    """OUT is a file for one input and a folder for several, or where it looks like one."""
+    path = Path(out)
+    extension = path.suffix.lower()
+    is_folder = path.is_dir() or out.endswith(("/", os.sep)) or not extension
+    if not several and not is_folder:
+        if extension not in EXTENSIONS:
+            raise AppError(f"--out {out}: cannot write {extension}; use {', '.join(EXTENSIONS)}")
+        return Plan([Job(sources[0], path)])
+    if extension in EXTENSIONS and not path.is_dir():
+        raise AppError(f"--out {out}: must be a folder for several inputs")
+    if path.exists() and not path.is_dir():
+        raise AppError(f"--out {out}: is a file, and a folder is needed")
+    jobs = [Job(source, path / _target_name(source, bit_depth)) for source in sources]
+    # Case-insensitive file systems would let two of them meet.
+    taken: dict[str, Path] = {}
+    for job in jobs:
+        other = taken.setdefault(job.target.name.casefold(), job.source)
+        if other != job.source:
+            raise AppError(f"{other} and {job.source} would both be written to {job.target}")
+    return Plan(jobs, path)
+
+
+def _target_name(source: Path, bit_depth: str | None) -> str:
+    """The name of the input, unless its format would lose what was gained."""
+    extension = source.suffix.lower()
+    if extension in PNG + JPEG and bit_depth == "32f":
+        return f"{source.stem}.tif"
+    if extension in JPEG:
+        return f"{source.stem}.png"
+    return source.name
+
+
+def check_target(source: Path, target: Path, *, force: bool) -> None:
+    """Refuse a target that exists, cannot be written or has no format, before any work."""
+    if target.suffix.lower() not in EXTENSIONS:
+        raise AppError(f"{target}: cannot write {target.suffix or 'a file without an extension'}")
+    check_writable(target, force=force, source=source)
+
+
+def check_writable(target: Path, *, force: bool, source: Path | None = None) -> None:
+    if target.is_dir():
+        raise AppError(f"{target}: is a folder")
+    if target.exists() and not force:
+        same = source is not None and source.exists() and target.samefile(source)
+        raise AppError(f"{target}: {'is the input' if same else 'exists'}; --force overwrites it")
+    if not target.parent.is_dir():
+        raise AppError(f"{target}: its folder does not exist")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise AppError(f"{target}: its folder is not writable")
+
+
+@contextmanager
+def output_folder(folder: Path | None) -> Iterator[None]:
+    """The folder of the outputs, made if it is missing; gone again if nothing was written."""
+    if folder is None:
+        yield
+        return
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AppError(f"--out {folder}: cannot make the folder: {one_line(error)}") from error
+    try:
+        yield
+    finally:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,178 @@
+"""What the options of the command line mean: sigma, noise models and parameters of methods."""
+
+import inspect
+import math
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+import jaxdenoise as jd
+from jaxdenoise.app.errors import AppError
+from jaxdenoise.app.pages import full_scale
+
+NOISES = ("gaussian", "poisson", "poisson-gaussian")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of the files, `sigma=None` where it is to be estimated from each page."""
+
+    kind: str = "gaussian"
+    sigma: float | None = None
+    peak: float | None = None
+    gain: float | None = None
+
+    def model(self, dtype: np.dtype) -> Any:
+        """What `denoise` takes as `sigma` for a file of this dtype; `None` to estimate it."""
+        if self.kind == "gaussian":
+            return self.sigma
+        gain = self.gain if self.peak is None else full_scale(dtype) / self.peak
+        if gain is None:
+            raise AppError(f"--noise {self.kind} needs --peak or --gain")
+        if self.kind == "poisson":
+            return jd.Poisson(peak=1 / gain)
+        return jd.PoissonGaussian(gain=gain, sigma=self.sigma or 0.0)
+
+    def describe(self, estimates: Sequence[float]) -> str:
+        if self.kind == "gaussian" and self.sigma is not None:
+            return f"sigma {self.sigma:.4g} (given)"
+        if self.kind == "gaussian":
+            low, high = f"{min(estimates):.4g}", f"{max(estimates):.4g}"
+            return f"sigma {low if low == high else f'{low} to {high}'} (estimated)"
+        source = f"gain {self.gain:.4g}" if self.peak is None else f"peak {self.peak:.4g}"
+        read_out = "" if self.sigma is None else f", sigma {self.sigma:.4g}"
+        return f"{self.kind} noise, {source}{read_out}"
+
+
+def parse_noise(kind: str, sigma: str, peak: float | None, gain: float | None) -> Noise:
+    """Check that the options about noise agree with each other."""
+    number = parse_sigma(sigma)
+    if kind == "impulse":
+        raise AppError(
+            "--noise impulse: no transform makes impulses Gaussian, so no method here can remove "
+            "them; choose " + ", ".join(NOISES)
+        )
+    if kind not in NOISES:
+        raise AppError(f"--noise must be one of {', '.join(NOISES)}, got {kind!r}")
+    for name, value in (("--peak", peak), ("--gain", gain)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise AppError(f"{name} must be finite and positive, got {value}")
+    if kind == "gaussian":
+        if peak is not None or gain is not None:
+            raise AppError("--peak and --gain are for --noise poisson and poisson-gaussian")
+        return Noise(kind, number)
+    if (peak is None) == (gain is None):
+        raise AppError(f"--noise {kind} needs either --peak or --gain")
+    if kind == "poisson" and number is not None:
+        raise AppError("--noise poisson has no --sigma; choose --noise poisson-gaussian")
+    if kind == "poisson-gaussian" and number is None:
+        raise AppError("--noise poisson-gaussian needs --sigma NUMBER, the read-out noise")
+    return Noise(kind, number, peak, gain)
+
+
+def parse_sigma(text: str) -> float | None:
+    """A number, or `None` for "auto"."""
+    return None if text.strip().lower() == "auto" else parse_level(text, "--sigma", "auto or ")
+
+
+def parse_level(text: str, name: str, otherwise: str = "") -> float:
+    """The standard deviation that the option called `name` gives."""
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = math.nan
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise AppError(f"{name} must be {otherwise}a finite number, 0 or more, got {text!r}")
+    return sigma
+
+
+def parse_channel_axis(text: str | None) -> int | str | None:
+    if text is None or text.lower() == "none":
+        return None if text is None else "none"
+    try:
+        return int(text)
+    except ValueError:
+        raise AppError(f"--channel-axis must be an integer or none, got {text!r}") from None
+
+
+def parse_choice(text: str | None, name: str, choices: Sequence[str]) -> str | None:
+    if text is not None and text not in choices:
+        raise AppError(f"{name} must be one of {', '.join(choices)}, got {text!r}")
+    return text
+
+
+def parse_methods(text: str | None) -> list[str]:
+    """Names with commas between them, each once; all methods if nothing is said."""
+    names = list(jd.methods()) if text is None else [name.strip() for name in text.split(",")]
+    for name in names:
+        find_method(name, "--methods")
+    return list(dict.fromkeys(names))
+
+
+def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
+    if name not in jd.methods():
+        raise AppError(f"{option} must be one of {', '.join(jd.methods())}, got {name!r}")
+    return getattr(jd, name)
+
+
+def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a method takes besides the image, its noise and its channel axis."""
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(method).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "channel_axis"
+    }
+
+
+def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` texts as keyword arguments of the method called `name`."""
+    method = find_method(name)
+    known = method_parameters(method)
+    hints = get_type_hints(method)
+    values: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals:
+            raise AppError(f"--param must be NAME=VALUE, got {text!r}")
+        if key not in known:
+            listed = ", ".join(known) or "none"
+            raise AppError(f"--param {key}: {name} has no such parameter; it has {listed}")
+        if key in values:
+            raise AppError(f"--param {key} is given twice")
+        values[key] = _parse_value(key, value.strip(), known[key].default, hints.get(key, Any))
+    return values
+
+
+def _parse_value(key: str, text: str, default: Any, hint: Any) -> Any:
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    choices = [c for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
+    if choices:
+        by_text = {str(choice): choice for choice in choices}
+        if text not in by_text:
+            raise AppError(f"--param {key} must be one of {', '.join(by_text)}, got {text!r}")
+        return by_text[text]
+    if text.lower() == "none" and (default is None or types.NoneType in kinds):
+        return None
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise AppError(f"--param {key} must be true or false, got {text!r}")
+        return text.lower() == "true"
+    if isinstance(default, str) or str in kinds:
+        return text
+    whole = int in kinds and float not in kinds and not isinstance(default, float)
+    return _parse_number(key, text, whole)
+
+
+def _parse_number(key: str, text: str, whole: bool) -> int | float:
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        expected = "a whole number" if whole else "a finite number"
+        raise AppError(f"--param {key} must be {expected}, got {text!r}")
+    return number

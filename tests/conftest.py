@@ -1,0 +1,31 @@
+"""Strict numerics for the whole run: x64, no implicit promotion of dtypes or ranks."""
+
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Eight virtual devices: what is sharded here is sharded on a node of accelerators.
+jax.config.update("jax_num_cpu_devices", 8)
+# Compiling dominates the run; whatever was compiled once is read from disk afterwards.
+_CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", Path(__file__).parent.parent / ".cache/jax")
+jax.config.update("jax_compilation_cache_dir", str(_CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+@pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    """A 64 x 64 detail of a real photograph in [0, 1]: a face, a camera, a coat, the sky."""
+    from skimage import data
+
+    return data.camera()[90:218:2, 180:308:2] / 255.0
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -1,0 +1,237 @@
+"""What every denoiser obeys."""
+
+import inspect
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+from jax.test_util import check_grads
+
+import jaxdenoise as jd
+from tests.denoisers import DENOISERS, Entry
+
+SIGMA = 0.1
+
+
+@pytest.fixture(params=DENOISERS.values(), ids=DENOISERS.keys())
+def entry(request) -> Entry:
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def noisy(request, photograph) -> np.ndarray:
+    """A small noisy image that is not square."""
+    noise = np.random.default_rng(1).normal(size=(14, 18)) * SIGMA
+    return (photograph[20:34, 20:38] + noise).astype(request.param)
+
+
+def tolerance(image: np.ndarray) -> float:
+    return 3e-5 if image.dtype == np.float32 else 1e-10
+
+
+def test_every_method_is_in_the_table():
+    assert {entry.method for entry in DENOISERS.values()} == set(jd.methods())
+
+
+def test_signature_is_image_sigma_then_keywords(entry):
+    parameters = list(inspect.signature(getattr(jd, entry.method)).parameters.values())
+    assert [p.name for p in parameters[:2]] == ["image", "sigma"]
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[2:])
+    assert parameters[-1].name == "channel_axis"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float16", "bfloat16"])
+def test_shape_is_kept_and_the_result_is_float(entry, dtype):
+    image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (14, 18)), dtype)
+    out = entry.denoiser(image, 0.5)
+    assert out.shape == image.shape
+    floating = jnp.issubdtype(image.dtype, jnp.floating)
+    assert out.dtype == (image.dtype if floating else jnp.float64)
+    assert np.isfinite(np.asarray(out, float)).all()
+
+
+def test_dtype_is_kept(entry, noisy):
+    out = entry.denoiser(noisy, SIGMA)
+    assert (out.shape, out.dtype) == (noisy.shape, noisy.dtype)
+
+
+def test_no_noise_changes_nothing(entry, noisy):
+    for sigma in (0.0, 1e-6):
+        out = entry.denoiser(noisy, sigma)
+        np.testing.assert_allclose(out, noisy, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 255.0])
+def test_constant_stays_constant(entry, level):
+    out = entry.denoiser(np.full((14, 18), level, np.float32), SIGMA)
+    np.testing.assert_allclose(out, level, rtol=1e-5)
+
+
+def test_shift_and_scale_equivariance(entry, noisy):
+    out = entry.denoiser(noisy, SIGMA)
+    moved = entry.denoiser((255 * noisy + 40).astype(noisy.dtype), 255 * SIGMA)
+    np.testing.assert_allclose((np.asarray(moved) - 40) / 255, out, atol=10 * tolerance(noisy))
+
+
+def test_flips_and_transposition_commute(entry, noisy):
+    out = np.asarray(entry.denoiser(noisy, SIGMA))
+    for move in (lambda x: x[::-1], lambda x: x[:, ::-1], lambda x: x.T):
+        moved = entry.denoiser(move(noisy), SIGMA)
+        np.testing.assert_allclose(moved, move(out), atol=tolerance(noisy))
+
+
+def test_jit_equals_eager(entry, noisy):
+    out = entry.denoiser(noisy, SIGMA)
+    np.testing.assert_allclose(
+        jax.jit(entry.denoiser)(noisy, SIGMA), out, atol=tolerance(noisy)
+    )
+
+
+def test_vmap_equals_loop_with_a_sigma_for_each_image(entry, noisy):
+    images = jnp.stack([noisy, noisy[::-1], 1 - noisy])
+    sigmas = jnp.asarray([0.05, 0.1, 0.2], noisy.dtype)
+    batched = jax.vmap(entry.denoiser)(images, sigmas)
+    for image, sigma, out in zip(images, sigmas, batched, strict=True):
+        np.testing.assert_allclose(out, entry.denoiser(image, sigma), atol=tolerance(noisy))
+
+
+def test_constant_noise_map_equals_scalar(entry, noisy):
+    for noise_map in (np.full(noisy.shape, SIGMA), np.full((1, noisy.shape[1]), SIGMA)):
+        out = entry.denoiser(noisy, noise_map.astype(noisy.dtype))
+        np.testing.assert_allclose(out, entry.denoiser(noisy, SIGMA), atol=10 * tolerance(noisy))
+
+
+def test_noise_map_acts_where_it_is(entry, noisy):
+    """Without noise on the left the left half stays, away from the seam, and the right does not."""
+    half = noisy.shape[1] // 2
+    noise_map = np.where(np.arange(noisy.shape[1]) < half, 1e-7, SIGMA)[None]
+    change = np.abs(entry.denoiser(noisy, noise_map.astype(noisy.dtype)) - noisy)
+    assert change[:, : half - 4].max() < 1e-3
+    assert change[:, half + 4 :].mean() > 0.2 * SIGMA
+
+
+def test_channels_go_along_their_axis(entry, noisy):
+    colour = np.stack([noisy, 1 - noisy, noisy**2])
+    out = entry.denoiser(colour, SIGMA, channel_axis=0)
+    last = entry.denoiser(np.moveaxis(colour, 0, -1), SIGMA, channel_axis=-1)
+    np.testing.assert_allclose(np.moveaxis(np.asarray(last), -1, 0), out, atol=tolerance(noisy))
+    single = entry.denoiser(noisy[None], SIGMA, channel_axis=0)
+    np.testing.assert_allclose(single[0], entry.denoiser(noisy, SIGMA), atol=tolerance(noisy))
+
+
+def test_volume(entry, noisy):
+    volume = np.stack([noisy[:8, :9], noisy[2:10, 3:12], noisy[4:12, 6:15]])
+    out = entry.denoiser(volume, SIGMA)
+    assert (out.shape, out.dtype) == (volume.shape, volume.dtype)
+    turned = entry.denoiser(volume.transpose(2, 0, 1), SIGMA)
+    np.testing.assert_allclose(
+        np.asarray(turned).transpose(1, 2, 0), out, atol=10 * tolerance(noisy)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 3)])
+def test_image_smaller_than_patch_and_window(entry, shape):
+    image = np.random.default_rng(0).normal(size=shape)
+    out = entry.denoiser(image, 0.5)
+    assert out.shape == shape
+    assert np.isfinite(out).all()
+
+
+def test_gradients_match_finite_differences(entry, photograph):
+    image = photograph[30:37, 20:28] + 0.02 * np.random.default_rng(2).normal(size=(7, 8))
+    check_grads(entry.denoiser, (image, SIGMA), order=1, atol=1e-3, rtol=1e-3, eps=1e-6)
+
+
+@pytest.mark.parametrize("name", ["flat", "black", "saturated", "duplicated"])
+@pytest.mark.parametrize("sigma", [SIGMA, 0.0])
+def test_gradients_are_finite_on_degenerate_images(entry, name, sigma):
+    image = {
+        "flat": np.full((9, 10), 0.5),
+        "black": np.zeros((9, 10)),
+        "saturated": np.full((9, 10), 255.0),
+        "duplicated": np.tile([[0.0, 1.0]], (9, 5)),
+    }[name].astype(np.float32)
+
+    def loss(image, sigma):
+        return jnp.sum(jnp.square(entry.denoiser(image, sigma)))
+
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1)))(image, jnp.float32(sigma))
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
+def test_new_sigma_does_not_recompile(entry, noisy):
+    compiled = []
+
+    def listen(event, duration, **_):
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    jax.block_until_ready(entry.denoiser(noisy, 0.1))
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        jax.block_until_ready(entry.denoiser(noisy, 0.2))
+        assert not compiled
+        jax.block_until_ready(entry.denoiser(noisy[:-1, :-1], 0.2))
+        assert compiled, "the listener does not hear compilations"
+    finally:
+        jax.monitoring.clear_event_listeners()
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_lowers_for_every_platform(entry, platform):
+    image = jax.ShapeDtypeStruct((40, 48), jnp.float32)
+    sigma = jax.ShapeDtypeStruct((), jnp.float32)
+    gradient = jax.grad(lambda *a: jnp.sum(entry.denoiser(*a)))
+    for f in (entry.denoiser, gradient):
+        lowered = jax.jit(f).trace(image, sigma).lower(lowering_platforms=(platform,))
+        # LAPACK and FFT calls deadlock on a CPU when two executions run at once.
+        assert not any(call in lowered.as_text() for call in ("lapack", "fft", "cusolver"))
+
+
+@pytest.mark.timeout(60)
+def test_two_threads_at_once_return(entry, noisy):
+    alone = entry.denoiser(noisy, SIGMA)
+    results: dict[int, np.ndarray] = {}
+
+    def work(k: int) -> None:
+        for _ in range(5):
+            results[k] = np.asarray(entry.denoiser(noisy, SIGMA))
+
+    threads = [threading.Thread(target=work, args=(k,), daemon=True) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    for out in results.values():
+        np.testing.assert_array_equal(out, alone)
+
+
+@pytest.mark.timeout(60)
+def test_eight_devices_equal_one(entry, noisy):
+    mesh = Mesh(np.asarray(jax.devices()), ("batch",))
+    images = jnp.stack([noisy + k for k in range(8)])
+    spec = PartitionSpec("batch")
+    each = jax.vmap(lambda image: entry.denoiser(image, SIGMA))
+    sharded = jax.jit(jax.shard_map(each, mesh=mesh, in_specs=spec, out_specs=spec))(images)
+    np.testing.assert_allclose(sharded, each(images), atol=10 * tolerance(noisy))
+
+
+def test_tiles_leave_no_seam(entry, photograph, monkeypatch):
+    image = photograph[:33, :41]
+    whole = entry.denoiser(image, SIGMA)
+    jax.clear_caches()
+    monkeypatch.setattr("jaxdenoise._core.tiles._AREA", {2: 80, 3: 80})
+    monkeypatch.setattr("jaxdenoise._core.tiles._SIDE", {2: 10, 3: 10})
+    np.testing.assert_allclose(entry.denoiser(image, SIGMA), whole, atol=1e-10)
+    jax.clear_caches()
+
+
+def test_psnr_rises_on_a_photograph(entry, photograph):
+    noisy = photograph + SIGMA * np.random.default_rng(3).normal(size=photograph.shape)
+    before = jd.psnr(noisy, photograph, data_range=1)
+    after = jd.psnr(entry.default(noisy, SIGMA), photograph, data_range=1)
+    assert after > before + entry.gain_db
