@@ -14,6 +14,8 @@ class Entry:
     method: str
     parameters: dict = field(default_factory=dict)
     gain_db: float = 4.0
+    # Forward differences look one way: isotropic TV commutes with transposition alone.
+    flips: bool = True
 
     @property
     def denoiser(self):
@@ -32,5 +34,5 @@ DENOISERS = {
     "nlm_patch": Entry("nlm", {"window_size": 7, "patch_size": 3, "variant": "patch"}),
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
     "steering_constant": Entry("steering", {"window_size": 5, "iterations": 1, "order": 0}),
-    "tv": Entry("tv", {"iterations": 400}),
+    "tv": Entry("tv", {"iterations": 400}, flips=False),
 }

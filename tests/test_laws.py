@@ -78,16 +78,15 @@ def test_shift_and_scale_equivariance(entry, noisy):
 
 def test_flips_and_transposition_commute(entry, noisy):
     out = np.asarray(entry.denoiser(noisy, SIGMA))
-    for move in (lambda x: x[::-1], lambda x: x[:, ::-1], lambda x: x.T):
+    flips = (lambda x: x[::-1], lambda x: x[:, ::-1]) if entry.flips else ()
+    for move in (*flips, lambda x: x.T):
         moved = entry.denoiser(move(noisy), SIGMA)
         np.testing.assert_allclose(moved, move(out), atol=tolerance(noisy))
 
 
 def test_jit_equals_eager(entry, noisy):
     out = entry.denoiser(noisy, SIGMA)
-    np.testing.assert_allclose(
-        jax.jit(entry.denoiser)(noisy, SIGMA), out, atol=tolerance(noisy)
-    )
+    np.testing.assert_allclose(jax.jit(entry.denoiser)(noisy, SIGMA), out, atol=tolerance(noisy))
 
 
 def test_vmap_equals_loop_with_a_sigma_for_each_image(entry, noisy):

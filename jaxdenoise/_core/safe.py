@@ -5,8 +5,10 @@ taken, and 0 * inf is NaN. Each function here moves its argument away from the s
 (the "double where").
 """
 
+import math
+
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 
 def safe_sqrt(x: Array) -> Array:
@@ -27,6 +29,10 @@ def safe_norm(x: Array, axis: int | tuple[int, ...], *, keepdims: bool = False) 
 
 
 def positive_floor(scale: Array, image: Array) -> Array:
-    """`scale`, kept so far from 0 that image / scale, to the fourth power, does not overflow."""
+    """`scale`, kept so far from 0 that (image / scale)^4 and 1 / scale^2 do not overflow.
+
+    Where the floor takes over, the derivative with respect to the scale is 0.
+    """
     info = jnp.finfo(image.dtype)
-    return jnp.maximum(scale, info.eps * jnp.max(jnp.abs(image)) + info.tiny)
+    floor = lax.stop_gradient(info.eps * jnp.max(jnp.abs(image)) + math.sqrt(info.tiny))
+    return jnp.where(scale > floor, scale, floor)

@@ -91,7 +91,7 @@ def window_sums(
         return contribution([_view(f, start, core) for f in fields], offset)
 
     offsets = jnp.asarray(offsets_in_window(radius))
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(at, offsets[0]))
+    zeros = jax.tree.map(jnp.zeros_like, at(offsets[0]))
     return _accumulate(at, zeros, offsets)
 
 
@@ -141,7 +141,11 @@ def symmetric_window_sums(
         ]
 
     offsets = offsets_in_window(radius)
-    zeros = [jnp.zeros(wide, v.dtype) for v in values], [jnp.zeros(core, v.dtype) for v in values]
+    # Like a field: under `shard_map` a sum must vary over the same mesh axes as what it adds up.
+    zeros = tuple(
+        [jnp.zeros_like(_view(fields[0], start, shape))] * len(values)
+        for start, shape in ((margin, wide), (halo, core))
+    )
     ahead, behind = _accumulate(at, zeros, jnp.asarray(offsets[len(offsets) // 2 + 1 :]))
     return [_view(a, radius, core) + b for a, b in zip(ahead, behind, strict=True)]
 

@@ -113,7 +113,7 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
             ]
             return (means[:c], means[c:]), None
 
-        still = [jnp.zeros(start.shape[1:], y.dtype)] * d
+        still = [jnp.zeros_like(start[0])] * d
         (value, _), _ = lax.scan(shift, (list(start), still), None, length=iterations)
         return jnp.stack(value)
 

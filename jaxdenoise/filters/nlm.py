@@ -87,7 +87,9 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     sigma = map_to_planes(sigma, image, channel_axis)
     if h is None:
         h = (0.95 if variant == "pixel" else 0.75) * sigma
-    h = positive_floor(map_to_planes(h, image, channel_axis), y)
+    else:
+        h = map_to_planes(h, image, channel_axis)
+    h = positive_floor(h, y)
     radius = clip_radius(window_size, y.shape[1:])
     reach = patch_size // 2
     features, squared_difference = scaled_difference(y, h)

@@ -1,6 +1,7 @@
 """Steering kernel regression."""
 
 import functools
+import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations_with_replacement
@@ -119,17 +120,22 @@ def _metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
         correlate_mirrored(estimate, [slope if b == a else smooth for b in range(d)])
         for a in range(d)
     ]
-    noise = jnp.mean(jnp.square(sigma), axis=0) if sigma.ndim else jnp.square(sigma)
-    noise = noise * (np.sum(slope**2) * np.sum(smooth**2) ** (d - 1)) * _NOISE_SHARE
+    # The noise of one gradient, its share added to the tensor, and the channels to average.
+    unit = float(np.sum(slope**2) * np.sum(smooth**2) ** (d - 1) * _NOISE_SHARE * len(estimate))
+    sigma = jnp.sqrt(jnp.mean(jnp.square(sigma), axis=0)) if sigma.ndim else sigma
+    gradient = [
+        [plane / (math.sqrt(unit) * sigma) for plane in component] for component in gradient
+    ]
     taps = [gaussian_taps(_TENSOR_SIGMA, truncate=3.0)] * d
     tensor = {
-        (a, b): correlate_mirrored(jnp.mean(gradient[a] * gradient[b], axis=0), taps) / noise
-        + float(a == b)
+        (a, b): correlate_mirrored(_dot(gradient[a], gradient[b]), taps) + float(a == b)
         for a, b in _pairs(d)
     }
-    # A / det(A)^(1/d) has determinant 1 and only deforms; the rest, det(A)^(sensitivity/d), shrinks
-    # the kernel where gradients rise above the noise.
-    scale = _determinant(tensor) ** ((sensitivity - 1) / d)
+    # A / det(A)^(1/d) only deforms; the rest, det(A)^(alpha/d), shrinks the kernel where gradients
+    # rise above the noise. By the trace first, for a determinant that does not overflow.
+    trace = functools.reduce(jnp.add, (tensor[a, a] for a in range(d)))
+    tensor = {pair: entry / trace for pair, entry in tensor.items()}
+    scale = trace**sensitivity * _determinant(tensor) ** ((sensitivity - 1) / d)
     return jnp.stack([entry * scale for entry in tensor.values()])
 
 
