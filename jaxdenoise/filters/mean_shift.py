@@ -48,7 +48,7 @@ def mean_shift(
     - `image`: 2-D or 3-D, with or without a channel axis.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map.
     - `sigma_range`: bandwidth in value, in units of the image, a scalar or a map. Default
-        1.8 sigma, the best on Set12 at 15 to 50 of 255.
+        1.8 C^(-1/6) sigma for C channels: good on Set12 and McMaster at 15 to 50 of 255.
     - `sigma_spatial`: bandwidth in space in pixels, a scalar.
     - `window_size`: odd side length of the window in pixels.
     - `iterations`: number of mean shift steps.
@@ -77,7 +77,7 @@ def mean_shift(
 def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis):
     y = to_planes(image, channel_axis)
     if sigma_range is None:
-        sigma_range = 1.8 * map_to_planes(sigma, image, channel_axis)
+        sigma_range = 1.8 * len(y) ** (-1 / 6) * map_to_planes(sigma, image, channel_axis)
     else:
         sigma_range = map_to_planes(sigma_range, image, channel_axis)
     # A centre keeps the bandwidth of the pixel where its climb began.

@@ -1,4 +1,4 @@
-"""Noise models, variance stabilisation, and the noise level of an image nobody knows."""
+"""Noise models: draw, score, variance, and the transforms that make the noise Gaussian."""
 
 import math
 from dataclasses import dataclass, field
@@ -285,9 +285,3 @@ class Impulse:
             + rate * impulse_variance
             + rate * (1 - rate) * jnp.square(x - centre)
         )
-
-
-def estimate_sigma(image: ArrayLike, *, channel_axis: int | None = None) -> Float[Array, ""]:
-    x = _as_float(image)
-    d = x[1:, 1:] - x[:-1, 1:] - x[1:, :-1] + x[:-1, :-1]
-    return jnp.median(jnp.abs(d)) / (2 * 0.6745)
