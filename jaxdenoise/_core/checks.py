@@ -8,7 +8,11 @@ from jax.typing import ArrayLike
 
 
 def check_image(
-    image: ArrayLike, *, channel_axis: int | None = None, ndim=(2,), name: str = "image"
+    image: ArrayLike,
+    *,
+    channel_axis: int | None = None,
+    ndim: tuple[int, ...] = (2,),
+    name: str = "image",
 ) -> None:
     """Real, not empty, with one of `ndim` numbers of spatial axes beside the channel axis."""
     shape = np.shape(image)
@@ -32,7 +36,7 @@ def check_image(
         raise ValueError(f"{name} must not be empty, got shape {shape}")
 
 
-def check_channel_axis(channel_axis: int, ndim: int, *, name: str = "image") -> None:
+def check_channel_axis(channel_axis: object, ndim: int, *, name: str = "image") -> None:
     if not isinstance(channel_axis, int) or not -ndim <= channel_axis < ndim:
         raise ValueError(
             f"channel_axis must be None or an axis of {name}, which has {ndim} axes, "
@@ -86,12 +90,12 @@ def check_positive_scalar(value: ArrayLike, *, name: str) -> None:
     check_positive(value, name=name)
 
 
-def check_odd(size: int, *, name: str) -> None:
+def check_odd(size: object, *, name: str) -> None:
     if not isinstance(size, int) or size < 1 or size % 2 == 0:
         raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
 
 
-def check_count(count: int, *, name: str) -> None:
+def check_count(count: object, *, name: str) -> None:
     if not isinstance(count, int) or count < 1:
         raise ValueError(f"{name} must be a positive integer, got {count!r}")
 

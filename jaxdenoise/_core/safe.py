@@ -34,5 +34,6 @@ def positive_floor(scale: Array, image: Array) -> Array:
     Where the floor takes over, the derivative with respect to the scale is 0.
     """
     info = jnp.finfo(image.dtype)
-    floor = lax.stop_gradient(info.eps * jnp.max(jnp.abs(image)) + math.sqrt(info.tiny))
+    largest = jnp.max(jnp.where(jnp.isfinite(image), jnp.abs(image), 0))
+    floor = lax.stop_gradient(info.eps * largest + math.sqrt(info.tiny))
     return jnp.where(scale > floor, scale, floor)

@@ -37,8 +37,8 @@ def estimate_sigma(image: ArrayLike, *, channel_axis: int | None = None) -> Floa
     \operatorname*{median}_{\text{smooth } P} |\mathrm{DCT}_{uv} P| \,/\, 0.6745$$
 
     Patches come last by how many pixels they have at the darkest or brightest value: a clipped
-    image has no noise there. On Set12 it is within 1 % on average at 15, 25 and 50 of 255 and within 4 % at 5, where
-    texture and the noise of the photographs themselves begin to show.
+    image has no noise there. On Set12 the error is 1 % on average at 15, 25 and 50 of 255, and
+    4 % at 5, where texture and the noise of the photographs themselves begin to show.
 
     **Arguments:**
 

@@ -1,0 +1,56 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdenoise as jd
+
+
+@pytest.fixture(scope="module")
+def camera():
+    from skimage import data
+
+    return data.camera()[::2, ::2] / 255.0
+
+
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_photograph(camera, sigma):
+    noisy = camera + np.random.default_rng(0).normal(size=camera.shape) * sigma / 255
+    np.testing.assert_allclose(jd.estimate_sigma(noisy), sigma / 255, rtol=0.05)
+
+
+def test_pure_noise_of_every_layout(rng):
+    noise = rng.normal(size=(12, 90, 100))
+    assert abs(jd.estimate_sigma(noise) - 1) < 0.1
+    assert abs(jd.estimate_sigma(noise[:3], channel_axis=0) - 1) < 0.1
+    assert abs(jd.estimate_sigma(jnp.asarray(noise[0], jnp.float32)) - 1) < 0.1
+
+
+def test_scales_and_shifts_with_the_image(camera, rng):
+    noisy = camera + 0.1 * rng.normal(size=camera.shape)
+    np.testing.assert_allclose(
+        jd.estimate_sigma(255 * noisy + 7), 255 * jd.estimate_sigma(noisy), rtol=1e-6
+    )
+
+
+def test_clipped_sky_is_not_taken_for_clean(camera, rng):
+    bright = np.where(np.arange(256)[:, None] < 100, 1.2, camera)
+    noisy = np.clip(bright + 0.1 * rng.normal(size=camera.shape), 0, 1)
+    assert jd.estimate_sigma(noisy) > 0.07
+
+
+def test_constant_image_has_no_noise():
+    assert jd.estimate_sigma(np.full((20, 20), 3.0)) < 1e-12
+
+
+def test_large_image_looks_at_a_bounded_number_of_patches():
+    from jaxdenoise.noise.level import _MOST_PATCHES, _patches
+
+    for size in ((4096, 4096), (3, 1000, 9000)):
+        out = jax.eval_shape(lambda x: _patches(x, 8), jax.ShapeDtypeStruct(size, jnp.float32))
+        assert 0.3 * _MOST_PATCHES < out.shape[0] <= _MOST_PATCHES
+
+
+def test_too_small():
+    with pytest.raises(ValueError, match="at least 2 pixels"):
+        jd.estimate_sigma(np.zeros((1, 5)))

@@ -1,0 +1,137 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import jaxdenoise as jd
+
+KEY = jax.random.key(7)
+MODELS = {
+    "gaussian": jd.Gaussian(0.1),
+    "poisson": jd.Poisson(30.0),
+    "poisson_gaussian": jd.PoissonGaussian(0.05, 0.1),
+    "salt_and_pepper": jd.Impulse(0.2, 0.0, 1.0, 0.05),
+    "random_valued": jd.Impulse(0.2, 0.0, 1.0, 0.05, values="uniform"),
+}
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+def model(request):
+    return request.param
+
+
+def test_sample_has_the_stated_variance(model):
+    for level in (0.2, 0.7):
+        image = jnp.full((400, 500), level)
+        noisy = model.sample(KEY, image)
+        # The standard error of a variance over 2e5 pixels is below 1 % here.
+        np.testing.assert_allclose(jnp.var(noisy), model.variance(image)[0, 0], rtol=0.03)
+
+
+def test_same_key_same_sample_under_jit_and_vmap(model):
+    image = jnp.full((6, 7), 0.4)
+    noisy = model.sample(KEY, image)
+    np.testing.assert_allclose(jax.jit(model.sample)(KEY, image), noisy, atol=1e-12)
+    np.testing.assert_allclose(jax.vmap(model.sample, (None, 0))(KEY, image[None])[0], noisy)
+
+
+def test_is_a_pytree_that_crosses_jit(model):
+    image = jnp.full((4, 4), 0.5)
+    out = jax.jit(lambda m, x: m.variance(x))(model, image)
+    np.testing.assert_allclose(out, model.variance(image))
+    assert isinstance(jax.tree.map(lambda leaf: leaf, model), type(model))
+
+
+def test_dtype_is_kept(model):
+    image = np.full((4, 4), 0.5, np.float32)
+    for out in (
+        model.sample(KEY, image),
+        model.variance(image),
+        model.log_likelihood(image, image),
+    ):
+        assert out.dtype == np.float32
+
+
+def test_likelihood_is_highest_near_the_truth_and_differentiable(model):
+    truth = jnp.full((100, 100), 0.5)
+    noisy = model.sample(KEY, truth)
+    levels = jnp.linspace(0.3, 0.7, 41)
+    scores = jax.vmap(lambda level: model.log_likelihood(noisy, jnp.full_like(truth, level)))(
+        levels
+    )
+    assert abs(levels[jnp.argmax(scores)] - 0.5) <= 0.011
+    check_grads(lambda x: model.log_likelihood(noisy[:3, :3], x), (truth[:3, :3],), order=1)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "poisson", "random_valued"])
+def test_density_integrates_to_one(name):
+    model = MODELS[name]
+    if name == "poisson":
+        values, step = jnp.arange(200.0) / 30, 1.0
+    else:
+        values = jnp.linspace(-1, 2, 30001)
+        step = values[1] - values[0]
+    scores = jax.vmap(lambda y: model.log_likelihood(y[None], jnp.asarray([0.6])))(values)
+    np.testing.assert_allclose(jnp.sum(jnp.exp(scores)) * step, 1, rtol=1e-3)
+
+
+def test_poisson_likelihood_without_light():
+    model = jd.Poisson(10.0)
+    dark = jnp.zeros((1,))
+    assert model.log_likelihood(dark, dark) == 0
+    assert model.log_likelihood(jnp.ones((1,)), dark) == -jnp.inf
+    assert np.isfinite(jax.grad(lambda x: model.log_likelihood(dark, x))(dark)).all()
+
+
+@pytest.mark.parametrize("model", [jd.Gaussian(0.2), jd.Poisson(1.0), jd.PoissonGaussian(2.0, 3.0)])
+def test_stabilised_noise_has_unit_variance(model):
+    """Makitalo & Foi, figure 1: within a few percent from about ten photons upwards."""
+    image = jnp.full((300, 300), 40.0)
+    stabilised = model.stabilise(model.sample(KEY, image))
+    np.testing.assert_allclose(jnp.std(stabilised), 1, rtol=0.02)
+
+
+@pytest.mark.parametrize("mean", [0.5, 1.0, 2.0, 5.0, 20.0, 100.0])
+@pytest.mark.parametrize("read_out", [0.0, 1.0])
+def test_inverse_is_unbiased(mean, read_out):
+    """unstabilise(E[stabilise(y)]) is E[y] although the transform is not linear."""
+    from scipy import stats
+
+    counts = np.arange(400)
+    probability = stats.poisson.pmf(counts, mean)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    y = counts[:, None] + read_out * nodes
+    model = jd.PoissonGaussian(1.0, read_out)
+    expected = probability @ np.asarray(model.stabilise(y)) @ weights / weights.sum()
+    # The closed form is an approximation; its error is largest at low counts.
+    np.testing.assert_allclose(model.unstabilise(expected), mean, atol=0.05 + 0.01 * mean)
+    plain = (expected / 2) ** 2 - 3 / 8 - read_out**2
+    assert abs(model.unstabilise(expected) - mean) < abs(plain - mean)
+
+
+def test_poisson_is_poisson_gaussian_without_read_out():
+    image = jnp.linspace(0, 2, 50)
+    poisson, both = jd.Poisson(8.0), jd.PoissonGaussian(1 / 8, 0.0)
+    for name in ("variance", "stabilise", "unstabilise"):
+        np.testing.assert_allclose(getattr(poisson, name)(image), getattr(both, name)(image))
+
+
+def test_zero_photons_come_back_as_zero():
+    model = jd.Poisson(1.0)
+    np.testing.assert_allclose(model.unstabilise(model.stabilise(jnp.zeros(3))), 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: jd.Gaussian(-1.0), "sigma"),
+        (lambda: jd.Gaussian(float("nan")), "sigma"),
+        (lambda: jd.Poisson(0.0), "peak"),
+        (lambda: jd.PoissonGaussian(-1.0, 1.0), "gain"),
+        (lambda: jd.Impulse(1.5, 0.0, 1.0, 0.1), "rate"),
+    ],
+)
+def test_bad_parameters(make, name):
+    with pytest.raises(ValueError, match=name):
+        make()

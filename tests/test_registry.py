@@ -1,0 +1,59 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdenoise as jd
+
+
+@pytest.fixture
+def noisy(photograph, rng):
+    return photograph + 0.1 * rng.normal(size=photograph.shape)
+
+
+def test_methods_are_public_functions_in_alphabetical_order():
+    assert list(jd.methods()) == sorted(jd.methods())
+    assert all(callable(getattr(jd, name)) for name in jd.methods())
+
+
+@pytest.mark.parametrize("method", jd.methods())
+def test_denoise_calls_the_method(noisy, method):
+    out = jd.denoise(noisy, 0.1, method=method)
+    np.testing.assert_array_equal(out, getattr(jd, method)(noisy, 0.1))
+
+
+def test_denoise_estimates_sigma(noisy):
+    expected = jd.nlm(noisy, jd.estimate_sigma(noisy))
+    np.testing.assert_allclose(jd.denoise(noisy), expected, atol=1e-12)
+
+
+def test_denoise_passes_parameters(noisy):
+    out = jd.denoise(noisy, 0.1, method="nlm", window_size=5, variant="patch")
+    np.testing.assert_array_equal(out, jd.nlm(noisy, 0.1, window_size=5, variant="patch"))
+    with pytest.raises(TypeError, match="windowsize"):
+        jd.denoise(noisy, 0.1, windowsize=5)
+
+
+def test_gaussian_model_is_its_sigma(noisy):
+    np.testing.assert_array_equal(jd.denoise(noisy, jd.Gaussian(0.1)), jd.nlm(noisy, 0.1))
+
+
+def test_poisson_goes_through_the_transform(photograph):
+    import jax
+
+    noise = jd.Poisson(20.0)
+    noisy = noise.sample(jax.random.key(0), photograph)
+    out = jd.denoise(noisy, noise)
+    before, after = (jd.psnr(x, photograph, data_range=1) for x in (noisy, out))
+    assert after > before + 5
+    # The inverse is unbiased: light is neither made nor lost.
+    np.testing.assert_allclose(jnp.mean(out), photograph.mean(), rtol=0.03)
+
+
+def test_impulse_noise_is_refused(noisy):
+    with pytest.raises(TypeError, match="Impulse"):
+        jd.denoise(noisy, jd.Impulse(0.1, 0.0, 1.0, 0.1))
+
+
+def test_unknown_method(noisy):
+    with pytest.raises(ValueError, match="method must be one of 'bilateral'"):
+        jd.denoise(noisy, 0.1, method="magic")
