@@ -112,7 +112,7 @@ def _check_pixels(path: Path, width: int, height: int, max_pixels: float) -> Non
 
 
 def _read_png(path: Path, max_pixels: float) -> Picture:
-    width, height, bits, _ = png_header(path)
+    width, height, bits = png_header(path)
     _check_pixels(path, width, height, max_pixels)
     if bits != 16:
         return _read_with_pillow(path, max_pixels)

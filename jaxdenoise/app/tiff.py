@@ -30,7 +30,7 @@ def read_tiff(path: Path, max_pixels: float) -> Picture:
             sources = [file.pages[i].aspage() for i in range(found)]
             _check_size(sources, path, max_pixels)
             pages = _imagej_stack(file, sources[0], path) or tuple(
-                _read_page(source, number, path) for number, source in enumerate(sources)
+                _read_page(source, path) for source in sources
             )
             profile = sources[0].iccprofile
             compressed = int(sources[0].compression) != 1
@@ -121,34 +121,14 @@ def _imagej_stack(file, first, path: Path) -> tuple[Page, ...] | None:
     return tuple(_page_from(checked(frame, path), first, path) for frame in frames)
 
 
-def _read_page(source, number: int, path: Path) -> Page:
-    try:
-        samples, turned = source.asarray(), False
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        samples, turned = _read_with_pillow(source, number, path), True
+def _read_page(source, path: Path) -> Page:
+    samples = source.asarray()
     if source.photometric == 3:
         return Page(_apply_palette(checked(samples, path), source.colormap))
     samples = checked(samples, path)
-    if source.photometric == 0 and not turned and samples.dtype.kind == "u":
+    if source.photometric == 0 and samples.dtype.kind == "u":
         samples = np.iinfo(samples.dtype).max - samples
     return _page_from(samples, source, path)
-
-
-def _read_with_pillow(source, number: int, path: Path) -> np.ndarray:
-    """LZW, fax and JPEG pages, if Pillow keeps their samples as they are."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        image.seek(number)
-        samples = np.asarray(image)
-    if samples.shape != source.shape or samples.dtype.newbyteorder("=") != source.dtype:
-        raise AppError(
-            f"{path}: {source.compression.name} compression with {source.bitspersample} bits and "
-            f"{source.samplesperpixel} samples a pixel is not supported (pip install imagecodecs)"
-        )
-    return samples
 
 
 def _apply_palette(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:

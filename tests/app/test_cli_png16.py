@@ -116,10 +116,10 @@ def test_damage_is_found(tmp_path):
         with pytest.raises(AppError, match=r"a\.png: truncated"):
             read_png16(path)
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    with pytest.raises(AppError, match=r"a\.png: damaged PNG, a checksum"):
+    with pytest.raises(AppError, match=r"a\.png: damaged"):
         read_png16(path)
     header = struct.pack(">IIBBBBB", 20, 20, 16, 2, 0, 0, 0)
     short = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"12")) + _chunk(b"IEND", b"")
     path.write_bytes(whole[:8] + short)
-    with pytest.raises(AppError, match=r"a\.png: truncated"):
+    with pytest.raises(AppError, match=r"a\.png: damaged"):
         read_png16(path)
