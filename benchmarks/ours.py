@@ -1,0 +1,18 @@
+"""Every method of the library by its name in the tables, at its defaults."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from jax import Array
+
+import jaxdenoise as jd
+
+
+def ours(names: Sequence[str] | None = None) -> dict[str, Callable[..., Array]]:
+    """Functions of (image, sigma), all of them or those named."""
+    methods = {}
+    for name in jd.methods():
+        methods[name] = getattr(jd, name)
+        if name == "nlm":
+            methods["nlm_patch"] = partial(jd.nlm, variant="patch")
+    return methods if names is None else {name: methods[name] for name in names}

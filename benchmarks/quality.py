@@ -1,0 +1,155 @@
+"""Quality: PSNR and SSIM of every method and of its peers, and the error of `estimate_sigma`.
+
+    taskset -c 0 python benchmarks/quality.py --data DIR
+
+DIR holds one folder of 8-bit grey images for every set. Images are divided by 255; image number i
+of a set (in name order, from 0) gets the noise `default_rng(1000 + i).normal(size=shape) * sigma /
+255`, neither clipped nor rounded; results are clipped to [0, 1] before they are measured. All
+methods are told sigma. Ours run at their defaults, a peer at the scale of its parameter that is
+best on average over the set. Seconds are for the cores that the process may use: `taskset -c 0`
+leaves it one.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from imageio.v3 import imread
+from measure import machine, print_machine, print_table, timed, write_json
+from ours import ours
+from peers import SCANNED
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.restoration import estimate_sigma as skimage_estimate_sigma
+
+import jaxdenoise as jd
+
+
+def load(folder: Path, limit: int | None) -> list[np.ndarray]:
+    images = [imread(path) for path in sorted(folder.glob("*.png"))[:limit]]
+    if not images:
+        raise SystemExit(f"no PNG images in {folder}")
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 2:
+            raise SystemExit(f"{folder} must hold 8-bit grey images")
+    return [image / 255 for image in images]
+
+
+def add_noise(images: list[np.ndarray], sigma: float) -> list[np.ndarray]:
+    return [
+        x + np.random.default_rng(1000 + i).normal(size=x.shape) * sigma / 255
+        for i, x in enumerate(images)
+    ]
+
+
+def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray]) -> dict:
+    """Means over the images of PSNR and SSIM, median seconds per megapixel, compile time apart."""
+    psnr, ssim, cost, first_calls = [], [], [], {}
+    for clean, y in zip(images, noisy, strict=True):
+        y = y.astype(np.float32)
+        if y.shape not in first_calls:
+            _, first_calls[y.shape] = timed(lambda y=y: method(y))
+        result, seconds = timed(lambda y=y: method(y))
+        x = np.clip(np.asarray(result, np.float64), 0, 1)
+        psnr.append(peak_signal_noise_ratio(clean, x, data_range=1))
+        ssim.append(
+            structural_similarity(
+                clean, x, data_range=1, gaussian_weights=True, use_sample_covariance=False
+            )
+        )
+        cost.append(1e6 * seconds / clean.size)
+    return {
+        "psnr": statistics.mean(psnr),
+        "ssim": statistics.mean(ssim),
+        "seconds_per_megapixel": statistics.median(cost),
+        "first_call_seconds": max(first_calls.values()),
+    }
+
+
+def compare_methods(images: list[np.ndarray], sigmas: list[float]) -> dict:
+    """{method: {sigma: measurements}}."""
+    results = {}
+    for s in sigmas:
+        noisy, sigma = add_noise(images, s), s / 255
+        for name, denoise in ours().items():
+            found = measure(lambda y, f=denoise, s=sigma: f(y, s), images, noisy)
+            results.setdefault(name, {})[f"{s:g}"] = found
+        for name, (denoise, scales) in SCANNED.items():
+            scan = [
+                {"scale": k} | measure(lambda y, f=denoise, s=sigma, k=k: f(y, s, k), images, noisy)
+                for k in scales
+            ]
+            best = max(scan, key=lambda found: found["psnr"])
+            if len(scales) > 1 and best in (scan[0], scan[-1]):
+                print(f"{name} at {s:g} is best at an end of its scan, {best['scale']} sigma")
+            results.setdefault(name, {})[f"{s:g}"] = best
+    return results
+
+
+def print_methods(title: str, results: dict, sigmas: list[float]) -> None:
+    header = ["method"]
+    for s in sigmas:
+        header += [f"PSNR {s:g}", f"SSIM {s:g}"]
+    rows = []
+    for name, at in results.items():
+        row = [name]
+        for found in at.values():
+            row += [f"{found['psnr']:.2f}", f"{found['ssim']:.4f}"]
+        cost = statistics.median(found["seconds_per_megapixel"] for found in at.values())
+        scales = {found["scale"]: None for found in at.values() if "scale" in found}
+        rows.append([*row, f"{cost:.3f}", " ".join(f"{k:g}" for k in scales)])
+    print_table(title, [*header, "s/Mpx", "best scale"], rows)
+
+
+def compare_estimates(images: list[np.ndarray], sigmas: list[float]) -> dict:
+    """{estimator: {sigma: mean and worst absolute relative error}}."""
+    estimators = {"jd.estimate_sigma": jd.estimate_sigma, "scikit-image": skimage_estimate_sigma}
+    results = {name: {} for name in estimators}
+    for s in sigmas:
+        noisy = add_noise(images, s)
+        for name, estimate in estimators.items():
+            errors = [abs(float(estimate(y)) / (s / 255) - 1) for y in noisy]
+            results[name][f"{s:g}"] = {"mean": statistics.mean(errors), "worst": max(errors)}
+    return results
+
+
+def print_estimates(title: str, results: dict, sigmas: list[float]) -> None:
+    header = ["estimator"]
+    for s in sigmas:
+        header += [f"mean {s:g}", f"worst {s:g}"]
+    rows = [
+        [name, *(f"{100 * error:.1f} %" for found in at.values() for error in found.values())]
+        for name, at in results.items()
+    ]
+    print_table(title, header, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--sets", default="Set12,BSD68")
+    parser.add_argument("--sigmas", default="15,25,50", help="of 255")
+    parser.add_argument("--limit", type=int, help="only so many images of a set")
+    parser.add_argument("--estimate", action="store_true", help="only the estimates of sigma")
+    parser.add_argument("--output", type=Path, default=Path("quality.json"))
+    arguments = parser.parse_args()
+    sigmas = [float(s) for s in arguments.sigmas.split(",")]
+    results = {"machine": machine(), "sets": {}}
+    print_machine(results["machine"])
+    for name in arguments.sets.split(","):
+        images = load(arguments.data / name, arguments.limit)
+        levels = [5.0, 15.0, 25.0, 50.0]
+        estimates = compare_estimates(images, levels)
+        results["sets"][name] = {"images": len(images), "estimates": estimates}
+        title = f"{name}, {len(images)} images"
+        print_estimates(f"{title}: relative error of the estimated sigma", estimates, levels)
+        if not arguments.estimate:
+            methods = compare_methods(images, sigmas)
+            results["sets"][name]["methods"] = methods
+            print_methods(f"{title}: dB and SSIM at sigma of 255", methods, sigmas)
+    write_json(arguments.output, results)
+
+
+if __name__ == "__main__":
+    main()
