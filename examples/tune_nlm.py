@@ -35,7 +35,7 @@ noisy = clean + 25 / 255 * convolve(white, kernel, mode="same")
 crop = np.s_[300:428, 300:428]
 sigma = jnp.std(noisy[crop] - clean[crop])
 # Descend in the logarithms: both stay positive, and a step is a percentage.
-start = {"sigma": jnp.log(sigma), "h": jnp.log(0.95 * sigma)}  # 0.95 sigma: the default of jd.nlm
+start = {"sigma": jnp.log(sigma), "h": jnp.log(0.9 * sigma)}  # 0.9 sigma: the default of jd.nlm
 
 
 def denoise(parameters, image):

@@ -58,7 +58,7 @@ def nlm(
 
     - `image`: 2-D or 3-D, with or without a channel axis; any size, also below the window's.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map.
-    - `h`: filtering strength in units of the image, a scalar or a map. Default 0.95 C^(-1/6) sigma
+    - `h`: filtering strength in units of the image, a scalar or a map. Default 0.9 C^(-1/6) sigma
         for C channels, and 0.75 C^(-1/6) sigma for `variant="patch"`: good on Set12 and McMaster
         at 15 to 50 of 255. Less is better at higher noise.
     - `patch_size`, `window_size`: odd side lengths in pixels.
@@ -87,7 +87,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     y = to_planes(image, channel_axis)
     sigma = map_to_planes(sigma, image, channel_axis)
     if h is None:
-        h = (0.95 if variant == "pixel" else 0.75) * len(y) ** (-1 / 6) * sigma
+        h = (0.9 if variant == "pixel" else 0.75) * len(y) ** (-1 / 6) * sigma
     else:
         h = map_to_planes(h, image, channel_axis)
     h = positive_floor(h, y)
