@@ -19,14 +19,16 @@ _SIDE = {2: 512, 3: 128}
 
 
 def tile_shape(spatial: tuple[int, ...]) -> tuple[int, ...]:
-    """Tiles of about equal size that cover `spatial` with little waste."""
+    """Tiles for a window scan, of about equal size, that cover `spatial` with little waste."""
     d = len(spatial)
     side = min(spatial[-1], _SIDE[d])
     rest = max(1, round((_AREA[d] / side) ** (1 / (d - 1))))
-    return tuple(
-        math.ceil(size / math.ceil(size / target))
-        for size, target in zip(spatial, (*[rest] * (d - 1), side), strict=True)
-    )
+    return even_tiles(spatial, (*[rest] * (d - 1), side))
+
+
+def even_tiles(spatial: tuple[int, ...], most: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of tiles that cover `spatial` evenly, at most `most` along each axis."""
+    return tuple(math.ceil(n / math.ceil(n / m)) for n, m in zip(spatial, most, strict=True))
 
 
 def mirror(indices: np.ndarray, size: int) -> np.ndarray:
@@ -43,15 +45,22 @@ def crop(x: Array, margin: Sequence[int]) -> Array:
     return x[(..., *inner)]
 
 
-def map_tiles(fn: Callable[[Array, Array], Array], planes: Array, halo: Sequence[int]) -> Array:
+def map_tiles(
+    fn: Callable[[Array, Array], Array],
+    planes: Array,
+    halo: Sequence[int],
+    core: tuple[int, ...] | None = None,
+) -> Array:
     """Apply `fn` to overlapping tiles of (F, *spatial) and put the results together.
 
     `fn(tile, inside)` gets a tile (F, *core + 2 * halo), continued over the border of the image
     by reflection, and a mask (*core + 2 * halo) that is 1 inside the image and 0 outside; it
-    returns (K, *core). The result is (K, *spatial).
+    returns (K, *core). The result is (K, *spatial). The default core suits a window scan.
     """
     spatial = planes.shape[1:]
-    core = tile_shape(spatial)
+    core = tile_shape(spatial) if core is None else core
+    if core == spatial and not any(halo):
+        return fn(planes, jnp.ones(spatial, planes.dtype))
     counts = tuple(math.ceil(size / t) for size, t in zip(spatial, core, strict=True))
     masks = []
     for axis, (size, t, count, h) in enumerate(zip(spatial, core, counts, halo, strict=True)):

@@ -1,6 +1,7 @@
 """Total variation denoising (the model of Rudin, Osher and Fatemi) by fast gradient projection."""
 
 import functools
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -12,9 +13,13 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_denoiser_input, check_parameter
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.tiles import crop, even_tiles, map_tiles
 
 # The dual variable: for each spatial axis the planes of its component, (C, *spatial).
 Dual = list[Array]
+
+# The side of a tile, halo included, whose iterates stay in the cache.
+_TILE_SIDE = {2: 512, 3: 64}
 
 
 def tv(
@@ -22,7 +27,7 @@ def tv(
     sigma: ArrayLike,
     *,
     weight: ArrayLike | None = None,
-    iterations: int = 50,
+    iterations: int = 30,
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     r"""Isotropic total variation denoising.
@@ -43,7 +48,7 @@ def tv(
     - `sigma`: noise standard deviation in units of the image, a scalar or a map.
     - `weight`: lambda in units of the image, a scalar or a map. Default
         0.8 C^(1/3) sigma for C channels: good on Set12 and McMaster at 15 to 50 of 255.
-    - `iterations`: number of steps; 50 leave the PSNR within 0.01 dB of the minimiser's.
+    - `iterations`: number of steps; 30 leave the PSNR on Set12 within 0.02 dB of the minimiser's.
     - `channel_axis`: the axis of the channels, `None` for grey.
 
     **Returns:** an image of the same shape and units.
@@ -69,12 +74,41 @@ def _tv(image, sigma, weight, iterations, channel_axis):
     else:
         weight = map_to_planes(weight, image, channel_axis)
     if weight.ndim:
-        weight = jnp.mean(weight, axis=0)
-    step = 1 / (4 * (y.ndim - 1))
+        weight = jnp.mean(weight, axis=0, keepdims=True)
+    core, halo = _tiling(y.shape[1:], iterations)
+    step = jnp.asarray(1 / (4 * (y.ndim - 1)), y.dtype)
 
+    def minimise(tile: Array, inside: Array) -> Array:
+        steps = [step] * inside.ndim
+        if any(halo):
+            # No flux between a pixel of the image and what continues it in a tile.
+            steps = [(step * inside * _ahead(inside, axis))[None] for axis in range(inside.ndim)]
+        radius = tile[c] if weight.ndim else weight
+        return crop(_minimise(tile[:c], radius, steps, iterations), halo)
+
+    c = len(y)
+    planes = jnp.concatenate([y, weight]) if weight.ndim else y
+    return from_planes(map_tiles(minimise, planes, halo, core), image, channel_axis)
+
+
+def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Core and halo of the tiles.
+
+    An iteration carries information by one pixel, so a halo of as many pixels as there are
+    iterations leaves the core exactly as in the whole image. It pays while the halo is small
+    beside the tile, and where the image does not fit the cache anyway.
+    """
+    halo = iterations + 1
+    most = _TILE_SIDE[len(spatial)] - 2 * halo
+    if math.prod(spatial) <= _TILE_SIDE[len(spatial)] ** len(spatial) or most < 2 * halo:
+        return spatial, (0,) * len(spatial)
+    return even_tiles(spatial, (most,) * len(spatial)), (halo,) * len(spatial)
+
+
+def _minimise(y: Array, weight: Array, steps: list[Array], iterations: int) -> Array:
     def improve(dual: Dual) -> Dual:
         slopes = _gradient(y + _divergence(dual))
-        return _project([p + step * g for p, g in zip(dual, slopes, strict=True)], weight)
+        return _project([p + s * g for p, s, g in zip(dual, steps, slopes, strict=True)], weight)
 
     def accelerate(improve: Callable[[Dual], Dual], start: Dual) -> Dual:
         """Nesterov's momentum, as in FISTA."""
@@ -105,7 +139,7 @@ def _tv(image, sigma, weight, iterations, channel_axis):
 
     start = [jnp.zeros_like(y) for _ in range(y.ndim - 1)]
     dual = lax.custom_root(residual, start, solve, solve_tangent)
-    return from_planes(y + _divergence(dual), image, channel_axis)
+    return y + _divergence(dual)
 
 
 def _project(dual: Dual, radius: Array) -> Dual:
@@ -120,6 +154,11 @@ def _pad(x: Array, axis: int, before: int, after: int) -> Array:
     widths = [(0, 0)] * x.ndim
     widths[axis] = (before, after)
     return jnp.pad(x, widths)
+
+
+def _ahead(x: Array, axis: int) -> Array:
+    """The next pixel along the axis, 0 beyond the border."""
+    return _pad(lax.slice_in_dim(x, 1, x.shape[axis], axis=axis), axis, 0, 1)
 
 
 def _gradient(x: Array) -> Dual:
