@@ -23,11 +23,6 @@ def safe_divide(numerator: Array, denominator: Array) -> Array:
     return jnp.where(nonzero, numerator / jnp.where(nonzero, denominator, 1), 0)
 
 
-def safe_norm(x: Array, axis: int | tuple[int, ...], *, keepdims: bool = False) -> Array:
-    """The Euclidean norm along `axis`, with gradient 0 at the origin."""
-    return safe_sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims))
-
-
 def positive_floor(scale: Array, image: Array) -> Array:
     """`scale`, kept so far from 0 that (image / scale)^4 and 1 / scale^2 do not overflow.
 
