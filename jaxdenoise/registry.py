@@ -6,7 +6,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice
+from jaxdenoise._core.checks import check_choice, check_image
+from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.noise import Gaussian, NoiseModel, Stabilisable, estimate_sigma
 
@@ -45,7 +46,8 @@ def denoise(
         `estimate_sigma`.
     - `method`: one of `methods()`.
     - `channel_axis`: the axis of the channels, `None` for grey.
-    - `parameters`: keyword arguments of the method.
+    - `parameters`: keyword arguments of the method; after a transform strengths such as `h` or
+        `weight` are in its units, where sigma is 1.
 
     **Returns:** an image of the same shape and units.
 
@@ -60,6 +62,7 @@ def denoise(
     ```
     """
     check_choice(method, methods(), name="method")
+    check_image(image, channel_axis=channel_axis, ndim=(2, 3))
     denoiser = _METHODS[method]
     if sigma is None:
         sigma = estimate_sigma(image, channel_axis=channel_axis)
@@ -73,4 +76,4 @@ def denoise(
             f"transform, got {type(sigma).__name__}"
         )
     stabilised = denoiser(sigma.stabilise(image), 1.0, channel_axis=channel_axis, **parameters)
-    return sigma.unstabilise(stabilised)
+    return sigma.unstabilise(stabilised).astype(float_dtype(image))

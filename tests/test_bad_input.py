@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdenoise as jd
+from jaxdenoise._core import checks
 
 IMAGE = np.zeros((8, 9))
 CASES = {
@@ -15,6 +16,8 @@ CASES = {
     "axis": (IMAGE, {"channel_axis": 2}, ValueError, "channel_axis must be None or an axis"),
     "complex": (IMAGE + 0j, {}, TypeError, "image must be a real array, got dtype complex128"),
     "empty": (np.zeros((0, 4)), {}, ValueError, "image must not be empty"),
+    "no_sigma": (IMAGE, {"sigma": None}, ValueError, "sigma must be a number or a map"),
+    "complex_sigma": (IMAGE, {"sigma": np.ones(9) * 1j}, TypeError, "sigma must be a real array"),
     "negative_sigma": (IMAGE, {"sigma": -1.0}, ValueError, "sigma must be finite and not negative"),
     "nan_sigma": (IMAGE, {"sigma": np.nan}, ValueError, "sigma must be finite and not negative"),
     "nan_map": (IMAGE, {"sigma": np.full((8, 9), np.nan)}, ValueError, "sigma must be finite"),
@@ -22,12 +25,18 @@ CASES = {
 }
 
 
+def unwrapped(method: str):
+    """Under pytest beartype would catch a wrong type before the check that a user meets."""
+    denoiser = getattr(jd, method)
+    return getattr(denoiser, "__wrapped__", denoiser)
+
+
 @pytest.mark.parametrize("method", jd.methods())
 @pytest.mark.parametrize(("image", "given", "error", "match"), CASES.values(), ids=CASES.keys())
 def test_image_and_sigma(method, image, given, error, match):
     given = {"sigma": 0.1, **given}
     with pytest.raises(error, match=match):
-        getattr(jd, method)(image, **given)
+        unwrapped(method)(image, **given)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +58,16 @@ def test_image_and_sigma(method, image, given, error, match):
         ("tv", {"iterations": 2.5}, "iterations"),
     ],
 )
-def test_parameters(method, given, match, monkeypatch):
-    denoiser = getattr(jd, method)
-    # Under pytest beartype would catch a wrong type before the check that a user meets.
-    denoiser = getattr(denoiser, "__wrapped__", denoiser)
+def test_parameters(method, given, match):
     with pytest.raises(ValueError, match=match):
-        denoiser(IMAGE, 0.1, **given)
+        unwrapped(method)(IMAGE, 0.1, **given)
+
+
+def test_numpy_integers_are_sizes_and_booleans_are_not():
+    checks.check_odd(np.int64(3), name="window_size")
+    checks.check_count(np.int32(2), name="iterations")
+    with pytest.raises(ValueError, match="iterations"):
+        checks.check_count(True, name="iterations")
 
 
 def test_errors_come_at_trace_time():

@@ -1,6 +1,7 @@
 """Trace-time checks: one clear error that names the argument, what was expected and what came."""
 
-from numbers import Real
+from numbers import Integral, Real
+from typing import TypeGuard
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,12 +16,8 @@ def check_image(
     name: str = "image",
 ) -> None:
     """Real, not empty, with one of `ndim` numbers of spatial axes beside the channel axis."""
+    check_real(image, name=name)
     shape = np.shape(image)
-    dtype = jnp.result_type(image)
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)) and (
-        dtype != jnp.bool_
-    ):
-        raise TypeError(f"{name} must be a real array, got dtype {dtype}")
     spatial = len(shape)
     if channel_axis is not None:
         check_channel_axis(channel_axis, len(shape), name=name)
@@ -36,8 +33,15 @@ def check_image(
         raise ValueError(f"{name} must not be empty, got shape {shape}")
 
 
+def check_real(value: ArrayLike, *, name: str) -> None:
+    dtype = jnp.result_type(value)
+    real = (jnp.floating, jnp.integer, jnp.bool_)
+    if not any(jnp.issubdtype(dtype, kind) for kind in real):
+        raise TypeError(f"{name} must be a real array, got dtype {dtype}")
+
+
 def check_channel_axis(channel_axis: object, ndim: int, *, name: str = "image") -> None:
-    if not isinstance(channel_axis, int) or not -ndim <= channel_axis < ndim:
+    if not _is_integer(channel_axis) or not -ndim <= channel_axis < ndim:
         raise ValueError(
             f"channel_axis must be None or an axis of {name}, which has {ndim} axes, "
             f"got {channel_axis!r}"
@@ -90,13 +94,17 @@ def check_positive_scalar(value: ArrayLike, *, name: str) -> None:
     check_positive(value, name=name)
 
 
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def check_odd(size: object, *, name: str) -> None:
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+    if not _is_integer(size) or size < 1 or size % 2 == 0:
         raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
 
 
 def check_count(count: object, *, name: str) -> None:
-    if not isinstance(count, int) or count < 1:
+    if not _is_integer(count) or count < 1:
         raise ValueError(f"{name} must be a positive integer, got {count!r}")
 
 
@@ -108,12 +116,15 @@ def check_choice(choice: object, choices: tuple, *, name: str) -> None:
 def check_parameter(value: ArrayLike | None, image: ArrayLike, *, name: str) -> None:
     """A nonnegative scalar or map; `None` stands for the default rule."""
     if value is not None:
+        check_real(value, name=name)
         check_broadcasts(value, image, name=name)
         check_nonnegative(value, name=name)
 
 
 def check_denoiser_input(
-    image: ArrayLike, sigma: ArrayLike, *, channel_axis: int | None, ndim: tuple[int, ...]
+    image: ArrayLike, sigma: ArrayLike | None, *, channel_axis: int | None, ndim: tuple[int, ...]
 ) -> None:
     check_image(image, channel_axis=channel_axis, ndim=ndim)
+    if sigma is None:
+        raise ValueError("sigma must be a number or a map, got None; `denoise` estimates it")
     check_parameter(sigma, image, name="sigma")

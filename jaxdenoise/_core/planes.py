@@ -6,9 +6,9 @@ from jax.typing import ArrayLike
 
 
 def float_dtype(image: ArrayLike) -> jnp.dtype:
-    """The dtype of a result: the image's own if it is floating, else the default float."""
+    """The dtype of a result: the image's own if it is floating, else float32."""
     dtype = jnp.result_type(image)
-    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.zeros(()).dtype
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.dtype(jnp.float32)
 
 
 def compute_dtype(image: ArrayLike) -> jnp.dtype:

@@ -10,7 +10,13 @@ import numpy as np
 
 from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.pages import DEPTHS, Page, Picture, checked
-from jaxdenoise.app.png16 import SIGNATURE, png_header, read_png16, write_png16
+from jaxdenoise.app.png16 import (
+    SIGNATURE,
+    open_with_pillow,
+    png_header,
+    read_png16,
+    write_png16,
+)
 from jaxdenoise.app.tiff import read_tiff, write_tiff
 
 PNG, TIFF, JPEG, NPY = (".png",), (".tif", ".tiff"), (".jpg", ".jpeg"), (".npy",)
@@ -50,8 +56,8 @@ def check_holds(path: Path, picture: Picture, dtype: np.dtype) -> None:
     """Refuse, before any work, a format that cannot hold what would be written."""
     extension = path.suffix.lower()
     if extension in NPY:
-        if len({(page.pixels.shape, page.extra_kinds) for page in picture.pages}) > 1:
-            raise AppError(f"{path}: NPY cannot hold pages of different shapes; use .tif")
+        if len({(page.pixels.shape, page.dtype, page.extra_kinds) for page in picture.pages}) > 1:
+            raise AppError(f"{path}: NPY cannot hold pages of different shapes or dtypes; use .tif")
         return
     if extension in TIFF:
         if dtype.kind == "f" and dtype.itemsize > 8:
@@ -121,13 +127,13 @@ def _read_png(path: Path, max_pixels: float) -> Picture:
 
 
 def _read_with_pillow(path: Path, max_pixels: float) -> Picture:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours is the one that counts
     try:
-        with Image.open(path) as image:
+        with open_with_pillow(path) as image:
             _check_pixels(path, image.width, image.height, max_pixels)
-            profile = image.info.get("icc_profile")
+            # Of the pixels as they are written: a profile of CMYK does not fit the RGB it becomes.
+            profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
             # The copy carries no orientation tag, so its pixels must stand upright themselves.
             upright = ImageOps.exif_transpose(image)
             samples = np.asarray(upright.convert(_plain_mode(upright)))
@@ -135,8 +141,6 @@ def _read_with_pillow(path: Path, max_pixels: float) -> Picture:
         raise
     except Exception as error:  # Pillow raises many kinds for damaged files
         raise AppError(f"{path}: damaged or unsupported image: {one_line(error)}") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
     return Picture((_split_alpha(np.atleast_3d(samples)),), icc_profile=profile)
 
 

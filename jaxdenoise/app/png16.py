@@ -2,6 +2,8 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +26,29 @@ def png_header(path: Path) -> tuple[int, int, int]:
     return struct.unpack(">IIB", head[16:25])
 
 
+@contextmanager
+def open_with_pillow(path: Path) -> Iterator:
+    """Pillow's image, without its limit of pixels: --max-megapixels is the one that counts."""
+    from PIL import Image
+
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(path) as image:
+            yield image
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def read_png16(path: Path) -> tuple[np.ndarray, bytes | None]:
     """(rows, columns, samples) as uint16, and the colour profile."""
     import imagecodecs
-    from PIL import Image
 
     data = path.read_bytes()
     if _END not in data:
         raise AppError(f"{path}: truncated PNG, its end is missing")
     try:
         samples = imagecodecs.png_decode(data)
-        with Image.open(path) as image:
+        with open_with_pillow(path) as image:
             profile = image.info.get("icc_profile")
     except Exception as error:  # whatever a damaged file makes the decoders stumble on
         raise AppError(f"{path}: damaged PNG: {one_line(error)}") from error

@@ -9,8 +9,6 @@ import numpy as np
 from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.pages import Page, Picture, checked
 
-_UNASSOCIATED_ALPHA = 2
-
 
 def read_tiff(path: Path, max_pixels: float) -> Picture:
     """Every page as an image; palettes become RGB and white-is-zero is turned round."""

@@ -15,7 +15,7 @@ from jaxdenoise._core.checks import (
     check_positive_scalar,
 )
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
-from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.safe import positive_floor, safe_divide
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
     clip_radius,
@@ -93,7 +93,7 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
         values = [*(v * inside for v in tile[f:]), inside]
         sums = symmetric_window_sums(weight, [*tile[:f]], values, radius, [0] * f)
         *x, total = (s + crop(v, halo) for s, v in zip(sums, values, strict=True))
-        return jnp.stack([v / total for v in x])
+        return jnp.stack([safe_divide(v, total) for v in x])
 
     return from_planes(
         map_tiles(filter_tile, jnp.concatenate([features, y]), halo), image, channel_axis

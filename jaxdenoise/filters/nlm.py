@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_odd, check_parameter
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
-from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.safe import positive_floor, safe_divide
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
     box_sum,
@@ -119,7 +119,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
 
     def pixelwise(tile: Array, inside: Array) -> Array:
         *x, total = similarity_sums(tile[:f], [*(v * inside for v in tile[f:]), inside])
-        return jnp.stack([v / total for v in x])
+        return jnp.stack([safe_divide(v, total) for v in x])
 
     def degree(tile: Array, inside: Array) -> Array:
         return jnp.stack(similarity_sums(tile, [inside]))
@@ -138,7 +138,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         own = crop(tile[f], [m - reach for m in halo])
         own = _SELF_WEIGHT * _patch_sum(own * own, patch_size)
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
-        return jnp.stack([v / total for v in x])
+        return jnp.stack([safe_divide(v, total) for v in x])
 
     if variant == "pixel":
         x = map_tiles(pixelwise, jnp.concatenate([features, y]), symmetric_halo(radius, reach))

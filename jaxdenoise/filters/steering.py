@@ -128,12 +128,16 @@ def _metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
     ]
     taps = [gaussian_taps(_TENSOR_SIGMA, truncate=3.0)] * d
     tensor = {
-        (a, b): correlate_mirrored(_dot(gradient[a], gradient[b]), taps) + float(a == b)
-        for a, b in _pairs(d)
+        (a, b): correlate_mirrored(_dot(gradient[a], gradient[b]), taps) for a, b in _pairs(d)
     }
+    # A = J + I, and a little of the trace: beside an edge of 1 / eps times the noise the identity
+    # would be lost to rounding, and with it the kernel's length along the edge.
+    trace = functools.reduce(jnp.add, (tensor[a, a] for a in range(d)))
+    round_part = 1 + math.sqrt(jnp.finfo(trace.dtype).eps) * trace
+    tensor |= {(a, a): tensor[a, a] + round_part for a in range(d)}
     # A / det(A)^(1/d) only deforms; the rest, det(A)^(alpha/d), shrinks the kernel where gradients
     # rise above the noise. By the trace first, for a determinant that does not overflow.
-    trace = functools.reduce(jnp.add, (tensor[a, a] for a in range(d)))
+    trace += d * round_part
     tensor = {pair: entry / trace for pair, entry in tensor.items()}
     scale = trace**sensitivity * _determinant(tensor) ** ((sensitivity - 1) / d)
     return jnp.stack([entry * scale for entry in tensor.values()])
@@ -160,13 +164,16 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
             return [*basis, *moments, *(b * v for v in there[:c] for b in basis)]
 
         total, *sums = window_sums(contribution, fields, radius)
+        # A tile may reach so far beyond the image that no neighbour is left.
+        total = jnp.where(total > 0, total, 1)
         if order == 0:
             return jnp.stack([s / total for s in sums])
         first, second, data = sums[:d], sums[d : d + len(pairs)], sums[d + len(pairs) :]
         second = dict(zip(pairs, second, strict=True))
-        # A window one pixel wide has no slope across: a little ridge keeps the moments invertible.
+        # Across a window one pixel wide, or a kernel as thin, there is no slope: a ridge well above
+        # rounding keeps the moments invertible.
         for a in range(d):
-            second[a, a] += jnp.finfo(y.dtype).eps * total
+            second[a, a] += jnp.finfo(y.dtype).eps ** 0.75 * total
         tilt, _ = _solve(second, first)
         total -= _dot(tilt, first)
         terms = [data[k * (d + 1) : (k + 1) * (d + 1)] for k in range(c)]

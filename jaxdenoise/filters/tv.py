@@ -40,7 +40,9 @@ def tv(
     together, so edges of the channels coincide.
 
     Derivatives are those of the minimiser, by the implicit function theorem: one accelerated
-    linear iteration of the same length, in memory that does not grow with it.
+    linear iteration of the same length, in memory that does not grow with it. More iterations
+    make them more accurate; at the default those in the image are good to about a percent, those
+    in the strength to about 20 percent.
 
     **Arguments:**
 
@@ -98,7 +100,8 @@ def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...],
     iterations leaves the core exactly as in the whole image. It pays while the halo is small
     beside the tile, and where the image does not fit the cache anyway.
     """
-    halo = iterations + 1
+    # One pixel more than values need, one more again for the first-order terms of derivatives.
+    halo = iterations + 2
     most = _TILE_SIDE[len(spatial)] - 2 * halo
     if math.prod(spatial) <= _TILE_SIDE[len(spatial)] ** len(spatial) or most < 2 * halo:
         return spatial, (0,) * len(spatial)

@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_positive, check_same_shape
+from jaxdenoise._core.checks import check_positive, check_real, check_same_shape
 from jaxdenoise._core.planes import compute_dtype
 
 
@@ -18,9 +18,11 @@ def mse(a: ArrayLike, b: ArrayLike) -> Float[Array, ""]:
 
     **Returns:** a scalar in squared units of the images.
 
-    **Raises:** `ValueError` if the shapes differ.
+    **Raises:** `ValueError` if the shapes differ; `TypeError` for complex images.
     """
     check_same_shape(a, b, ("a", "b"))
+    check_real(a, name="a")
+    check_real(b, name="b")
     dtype = jnp.promote_types(compute_dtype(a), compute_dtype(b))
     return jnp.mean(jnp.square(jnp.asarray(a).astype(dtype) - jnp.asarray(b).astype(dtype)))
 
@@ -40,6 +42,6 @@ def psnr(a: ArrayLike, b: ArrayLike, *, data_range: ArrayLike) -> Float[Array, "
     """
     check_positive(data_range, name="data_range")
     error = mse(a, b)
-    differ = error > 0
+    differ = error != 0
     ratio = jnp.square(jnp.asarray(data_range, error.dtype)) / jnp.where(differ, error, 1)
     return jnp.where(differ, 10 * jnp.log10(ratio), jnp.inf)

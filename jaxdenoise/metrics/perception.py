@@ -1,7 +1,7 @@
 """Metrics modelled on what a person sees."""
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
@@ -50,6 +50,9 @@ def ssim(
         )
     dtype = jnp.promote_types(x.dtype, y.dtype)
     x, y = x.astype(dtype), y.astype(dtype)
+    # Moments about a common level: E[x^2] - E[x]^2 would cancel on a bright smooth image.
+    level = lax.stop_gradient(jnp.mean(x))
+    x, y = x - level, y - level
     c1 = jnp.square(0.01 * jnp.asarray(data_range, dtype))
     c2 = jnp.square(0.03 * jnp.asarray(data_range, dtype))
 
@@ -60,6 +63,7 @@ def ssim(
     variance_x = mean(x * x) - mean_x * mean_x
     variance_y = mean(y * y) - mean_y * mean_y
     covariance = mean(x * y) - mean_x * mean_y
+    mean_x, mean_y = mean_x + level, mean_y + level
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return jnp.mean(luminance * structure)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_image
 from jaxdenoise._core.planes import float_dtype, to_planes
+from jaxdenoise._core.safe import safe_sqrt
 
 _PATCH_SIZE = 8
 # Patches looked at: more do not sharpen the estimate, and memory stays bounded.
@@ -67,7 +68,7 @@ def _estimate_sigma(image, channel_axis):
     if size < 2:
         raise ValueError(f"image must be at least 2 pixels a side, got shape {jnp.shape(image)}")
     sigmas = jnp.stack([_plane_sigma(plane, size) for plane in planes])
-    return jnp.sqrt(jnp.mean(jnp.square(sigmas))).astype(float_dtype(image))
+    return safe_sqrt(jnp.mean(jnp.square(sigmas))).astype(float_dtype(image))
 
 
 def _plane_sigma(plane: Array, size: int) -> Array:
@@ -77,9 +78,13 @@ def _plane_sigma(plane: Array, size: int) -> Array:
     order = np.add.outer(np.arange(size), np.arange(size))
     low = (order >= 1) & (order < size - 1)
     energy = jnp.sum(jnp.square(spectrum[:, low]), axis=1)
-    extremes = (patches == jnp.min(plane)) | (patches == jnp.max(plane))
+    finite = jnp.isfinite(energy)
+    # Chosen last: patches with clipped pixels, the fewer the sooner, then what is not finite.
+    extremes = (patches == jnp.nanmin(plane)) | (patches == jnp.nanmax(plane))
     clipped = jnp.sum(extremes, axis=(1, 2), dtype=energy.dtype)
-    energy += clipped * (1 + jnp.max(energy))
+    most = jnp.max(jnp.where(finite, energy, 0))
+    energy = jnp.where(clipped > 0, (1 + clipped) * most, energy)
+    energy = jnp.where(finite, energy, jnp.inf)
     smooth = max(round(_SMOOTH_SHARE * len(patches)), min(64, len(patches)))
     _, chosen = lax.top_k(-energy, smooth)
     magnitudes = jnp.abs(spectrum[:, order >= size - 1][chosen])

@@ -1,52 +1,36 @@
 """Noise models: draw, score, variance, and the transforms that make the noise Gaussian."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import field
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import gammaln
-from jax.tree_util import register_dataclass
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
-from jaxdenoise._core.checks import check_choice, check_nonnegative, check_positive
+from jaxdenoise._core.checks import check_choice, check_nonnegative, check_positive, check_real
 from jaxdenoise._core.planes import compute_dtype
 from jaxdenoise._core.safe import safe_divide, safe_sqrt
-
-
-@runtime_checkable
-class NoiseModel(Protocol):
-    """What every noise model offers: draw it, score it, know its variance."""
-
-    def sample(self, key: PRNGKeyArray, image: ArrayLike) -> Array: ...
-
-    def log_likelihood(self, noisy: ArrayLike, image: ArrayLike) -> Array: ...
-
-    def variance(self, image: ArrayLike) -> Array: ...
-
-
-@runtime_checkable
-class Stabilisable(NoiseModel, Protocol):
-    """A noise model that a transform turns into Gaussian noise of standard deviation 1."""
-
-    def stabilise(self, noisy: ArrayLike) -> Array: ...
-
-    def unstabilise(self, denoised: ArrayLike) -> Array: ...
+from jaxdenoise.noise.model import noise_model
 
 
 def _as_float(image: ArrayLike) -> Array:
+    check_real(image, name="image")
     return jnp.asarray(image).astype(compute_dtype(image))
 
 
 def _normal_log_density(residual: Array, variance: Array) -> Array:
-    return -0.5 * (safe_divide(residual * residual, variance) + jnp.log(2 * math.pi * variance))
+    """Without noise a point mass: infinite where the residual is 0, minus infinity elsewhere."""
+    noisy = variance > 0
+    v = jnp.where(noisy, variance, 1)
+    density = -0.5 * (residual * residual / v + jnp.log(2 * math.pi * v))
+    return jnp.where(noisy, density, jnp.where(residual == 0, jnp.inf, -jnp.inf))
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@noise_model
 class Gaussian:
     """Additive white Gaussian noise, y = x + sigma n with n ~ N(0, 1).
 
@@ -87,8 +71,7 @@ class Gaussian:
         return d * jnp.asarray(self.sigma, d.dtype)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@noise_model
 class PoissonGaussian:
     r"""Photon noise with read-out noise, y = gain * Poisson(x / gain) + sigma n.
 
@@ -157,8 +140,7 @@ class PoissonGaussian:
         return gain * jnp.maximum(photons - jnp.square(sigma / gain), 0)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@noise_model
 class Poisson:
     """Photon noise, y = Poisson(peak * x) / peak.
 
@@ -215,8 +197,7 @@ class Poisson:
         return self._noiseless_read_out.unstabilise(denoised)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@noise_model
 class Impulse:
     """Dead and hot pixels in Gaussian noise: with probability `rate` a pixel is lost.
 

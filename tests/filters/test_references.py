@@ -98,7 +98,8 @@ def test_steering_metric_of_a_ramp_and_of_a_flat_image():
     for sensitivity in (0.0, 0.5, 1.0):
         a, _, b = metric(ramp, jnp.asarray(1.0), jnp.asarray(sensitivity))[:, 15, 15]
         np.testing.assert_allclose(b / a, along / across)
-        np.testing.assert_allclose(a * b, (along / across) ** sensitivity, rtol=1e-9)
+        # A trace of the trace, sqrt(eps), keeps the metric away from rounding.
+        np.testing.assert_allclose(a * b, (along / across) ** sensitivity, rtol=1e-4)
 
 
 def test_locally_linear_fit_keeps_a_plane():

@@ -27,6 +27,13 @@ def test_equal_images_have_infinite_psnr_and_no_gradient(rng):
     np.testing.assert_array_equal(gradient, 0)
 
 
+def test_nan_and_complex_images_are_not_perfect():
+    nan = np.full((2, 2), np.nan)
+    assert np.isnan(jd.psnr(nan, np.ones((2, 2)), data_range=1))
+    with pytest.raises(TypeError, match="a must be a real array"):
+        jd.mse(nan + 1j, nan)
+
+
 def test_gradients(rng):
     a, b = rng.uniform(size=(2, 6, 7))
     check_grads(lambda x: jd.psnr(x, b, data_range=1), (a,), order=1)

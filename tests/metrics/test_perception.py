@@ -34,6 +34,19 @@ def test_equal_images_are_one_also_where_they_are_flat():
     assert np.isfinite(jax.grad(lambda x: jd.ssim(x, a, data_range=1))(a)).all()
 
 
+def test_bright_smooth_image_in_single_precision(rng):
+    a = (250 + 0.1 * rng.normal(size=(40, 40))).astype("float32")
+    b = (250 + 0.1 * rng.normal(size=(40, 40))).astype("float32")
+    expected = structural_similarity(
+        a.astype(float),
+        b.astype(float),
+        data_range=255,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+    )
+    np.testing.assert_allclose(jd.ssim(a, b, data_range=255), expected, atol=1e-5)
+
+
 def test_gradients(rng):
     a, b = rng.uniform(size=(2, 12, 13))
     check_grads(lambda x: jd.ssim(x, b, data_range=1), (a,), order=1)
