@@ -2,17 +2,18 @@
 
     taskset -c 0 python benchmarks/quality.py --data DIR
 
-DIR holds one folder of 8-bit grey images for every set. Images are divided by 255; image number i
-of a set (in name order, from 0) gets the noise `default_rng(1000 + i).normal(size=shape) * sigma /
-255`, neither clipped nor rounded; results are clipped to [0, 1] before they are measured. All
-methods are told sigma. Ours run at their defaults, a peer at the scale of its parameter that is
-best on average over the set. Seconds are for the cores that the process may use: `taskset -c 0`
-leaves it one.
+DIR holds one folder of 8-bit images for every set, all grey or all in colour. Images are divided by
+255; image number i of a set (in name order, from 0) gets the noise
+`default_rng(1000 + i).normal(size=shape) * sigma / 255`, neither clipped nor rounded; results are
+clipped to [0, 1] before they are measured. All methods are told sigma. Ours run at their defaults,
+a peer at the scale of its parameter that is best on average over the set. Seconds are for the cores
+that the process may use: `taskset -c 0` leaves it one.
 """
 
 import argparse
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,18 @@ import jaxdenoise as jd
 
 
 def load(folder: Path, limit: int | None) -> list[np.ndarray]:
-    images = [imread(path) for path in sorted(folder.glob("*.png"))[:limit]]
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in (".png", ".tif")]
+    images = [imread(path) for path in paths[:limit]]
     if not images:
-        raise SystemExit(f"no PNG images in {folder}")
+        raise SystemExit(f"no PNG or TIFF images in {folder}")
     for image in images:
-        if image.dtype != np.uint8 or image.ndim != 2:
-            raise SystemExit(f"{folder} must hold 8-bit grey images")
+        if image.dtype != np.uint8 or image.ndim != images[0].ndim:
+            raise SystemExit(f"{folder} must hold 8-bit images, all grey or all in colour")
     return [image / 255 for image in images]
+
+
+def channel_axis(image: np.ndarray) -> int | None:
+    return -1 if image.ndim == 3 else None
 
 
 def add_noise(images: list[np.ndarray], sigma: float) -> list[np.ndarray]:
@@ -55,10 +61,15 @@ def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray])
         psnr.append(peak_signal_noise_ratio(clean, x, data_range=1))
         ssim.append(
             structural_similarity(
-                clean, x, data_range=1, gaussian_weights=True, use_sample_covariance=False
+                clean,
+                x,
+                data_range=1,
+                gaussian_weights=True,
+                use_sample_covariance=False,
+                channel_axis=channel_axis(clean),
             )
         )
-        cost.append(1e6 * seconds / clean.size)
+        cost.append(1e6 * seconds / (clean.shape[0] * clean.shape[1]))
     return {
         "psnr": statistics.mean(psnr),
         "ssim": statistics.mean(ssim),
@@ -70,12 +81,14 @@ def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray])
 def compare_methods(images: list[np.ndarray], sigmas: list[float]) -> dict:
     """{method: {sigma: measurements}}."""
     results = {}
+    axis = channel_axis(images[0])
     for s in sigmas:
         noisy, sigma = add_noise(images, s), s / 255
         for name, denoise in ours().items():
-            found = measure(lambda y, f=denoise, s=sigma: f(y, s), images, noisy)
+            found = measure(lambda y, f=denoise, s=sigma: f(y, s, channel_axis=axis), images, noisy)
             results.setdefault(name, {})[f"{s:g}"] = found
-        for name, (denoise, scales) in SCANNED.items():
+        # The peers are called on grey images only.
+        for name, (denoise, scales) in SCANNED.items() if axis is None else ():
             scan = [
                 {"scale": k} | measure(lambda y, f=denoise, s=sigma, k=k: f(y, s, k), images, noisy)
                 for k in scales
@@ -104,7 +117,11 @@ def print_methods(title: str, results: dict, sigmas: list[float]) -> None:
 
 def compare_estimates(images: list[np.ndarray], sigmas: list[float]) -> dict:
     """{estimator: {sigma: mean and worst absolute relative error}}."""
-    estimators = {"jd.estimate_sigma": jd.estimate_sigma, "scikit-image": skimage_estimate_sigma}
+    axis = channel_axis(images[0])
+    estimators = {
+        "jd.estimate_sigma": partial(jd.estimate_sigma, channel_axis=axis),
+        "scikit-image": partial(skimage_estimate_sigma, channel_axis=axis, average_sigmas=True),
+    }
     results = {name: {} for name in estimators}
     for s in sigmas:
         noisy = add_noise(images, s)

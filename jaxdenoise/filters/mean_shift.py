@@ -40,8 +40,8 @@ def mean_shift(
     w_{ij} = \exp\!\Big(-\frac{\|x_i - y_j\|^2}{2\sigma_r^2}
                         -\frac{\|p_i - j\|^2}{2\sigma_s^2}\Big)$$
 
-    with j in the window around the pixel where the climb began, clipped at the border. One
-    iteration is the bilateral filter; many iterations segment the image into modes.
+    with j in the window around the pixel where the climb began, clipped at the border. With a
+    scalar bandwidth one iteration is the bilateral filter; many segment the image into modes.
 
     **Arguments:**
 

@@ -24,8 +24,7 @@ from jaxdenoise._core.window import (
     weight_shape,
 )
 
-# A patch is at distance 0 from itself, where a noisy copy of it would be at 2 sigma^2: at full
-# weight a pixel would keep too much of its own noise. Measured on Set12; flat from 0.1 to 0.4.
+# Measured on Set12; the optimum is flat from 0.1 to 0.4.
 _SELF_WEIGHT = 0.2
 
 
@@ -45,7 +44,9 @@ def nlm(
     w_{ij} = \exp\!\Big(-\Big(\frac{\max(d_{ij}^2 - 2\sigma^2, 0)}{h^2}\Big)^2\Big)$$
 
     where $d_{ij}^2$ is the weighted mean squared difference of the patches at i and j, over
-    channels too, and j runs over the window, clipped at the border. Pixels of a patch weigh by the
+    channels too, and j runs over the window, clipped at the border; patches are continued over it
+    by reflection. A pixel itself has the weight $w_{ii} = 0.2$, not 1: its patch is at distance 0
+    only because it shares its own noise. Pixels of a patch weigh by the
     convolution of two boxes (5 and 3 for `patch_size=7`), a flat-topped Gaussian; w falls faster
     than the classical exp(-t), since hundreds of weak weights blur (0.3 dB on Set12).
 

@@ -59,7 +59,9 @@ def steering(
     w_{ij} = \sqrt{\det C_j} \, \exp\!\Big(-\frac{(j - i)^T C_j (j - i)}{2 h^2}\Big)$$
 
     and $\hat x_i = a$. The metric of a pixel deforms its kernel: with the structure tensor
-    $J$ of the current estimate, measured in units of the noise of a gradient, and $A = J + I$,
+    $J$ of the current estimate (Gaussian gradients at 1 pixel, their products averaged at 2, the
+    image continued by reflection), in units of a tenth of the noise variance of one gradient, and
+    $A = J + I$,
 
     $$C = A \, (\det A)^{(\alpha - 1)/d}$$
 

@@ -15,8 +15,9 @@ from jaxdenoise._core.checks import check_count, check_denoiser_input, check_par
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.tiles import crop, even_tiles, map_tiles
 
-# The dual variable: for each spatial axis the planes of its component, (C, *spatial).
-Dual = list[Array]
+# The dual variable: for each spatial axis a list of its component in every channel, (*spatial).
+# Single planes, since XLA does not vectorise what takes a stack of them apart.
+Dual = list[list[Array]]
 
 # The side of a tile, halo included, whose iterates stay in the cache.
 _TILE_SIDE = {2: 512, 3: 64}
@@ -84,9 +85,9 @@ def _tv(image, sigma, weight, iterations, channel_axis):
         steps = [step] * inside.ndim
         if any(halo):
             # No flux between a pixel of the image and what continues it in a tile.
-            steps = [(step * inside * _ahead(inside, axis))[None] for axis in range(inside.ndim)]
+            steps = [step * inside * _ahead(inside, axis) for axis in range(inside.ndim)]
         radius = tile[c] if weight.ndim else weight
-        return crop(_minimise(tile[:c], radius, steps, iterations), halo)
+        return crop(jnp.stack(_minimise([*tile[:c]], radius, steps, iterations)), halo)
 
     c = len(y)
     planes = jnp.concatenate([y, weight]) if weight.ndim else y
@@ -108,10 +109,17 @@ def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...],
     return even_tiles(spatial, (most,) * len(spatial)), (halo,) * len(spatial)
 
 
-def _minimise(y: Array, weight: Array, steps: list[Array], iterations: int) -> Array:
+def _minimise(y: list[Array], weight: Array, steps: list[Array], iterations: int) -> list[Array]:
+    def primal(dual: Dual) -> list[Array]:
+        return [plane + d for plane, d in zip(y, _divergence(dual), strict=True)]
+
     def improve(dual: Dual) -> Dual:
-        slopes = _gradient(y + _divergence(dual))
-        return _project([p + s * g for p, s, g in zip(dual, steps, slopes, strict=True)], weight)
+        slopes = _gradient(primal(dual))
+        moved = [
+            [p + step * g for p, g in zip(component, slope, strict=True)]
+            for component, step, slope in zip(dual, steps, slopes, strict=True)
+        ]
+        return _project(moved, weight)
 
     def accelerate(improve: Callable[[Dual], Dual], start: Dual) -> Dual:
         """Nesterov's momentum, as in FISTA."""
@@ -121,10 +129,10 @@ def _minimise(y: Array, weight: Array, steps: list[Array], iterations: int) -> A
             next_dual = improve(ahead)
             next_t = (1 + jnp.sqrt(1 + 4 * t * t)) / 2
             pull = (t - 1) / next_t
-            ahead = [new + pull * (new - old) for new, old in zip(next_dual, dual, strict=True)]
+            ahead = jax.tree.map(lambda new, old: new + pull * (new - old), next_dual, dual)
             return (next_dual, ahead, next_t), None
 
-        state = (start, start, jnp.ones((), y.dtype))
+        state = (start, start, jnp.ones((), y[0].dtype))
         return lax.scan(advance, state, None, length=iterations)[0][0]
 
     def residual(dual: Dual) -> Dual:
@@ -140,17 +148,16 @@ def _minimise(y: Array, weight: Array, steps: list[Array], iterations: int) -> A
 
         return accelerate(improve, right)
 
-    start = [jnp.zeros_like(y) for _ in range(y.ndim - 1)]
-    dual = lax.custom_root(residual, start, solve, solve_tangent)
-    return y + _divergence(dual)
+    start = [[jnp.zeros_like(plane) for plane in y] for _ in steps]
+    return primal(lax.custom_root(residual, start, solve, solve_tangent))
 
 
 def _project(dual: Dual, radius: Array) -> Dual:
     """Each pixel's dual vector, over axes and channels, into the ball of its radius."""
-    square = functools.reduce(jnp.add, (jnp.square(plane) for p in dual for plane in p))
+    square = functools.reduce(jnp.add, (jnp.square(plane) for plane in jax.tree.leaves(dual)))
     outside = square > radius * radius
     shrink = jnp.where(outside, radius * lax.rsqrt(jnp.where(outside, square, 1)), 1)
-    return [p * shrink[None] for p in dual]
+    return jax.tree.map(lambda plane: plane * shrink, dual)
 
 
 def _pad(x: Array, axis: int, before: int, after: int) -> Array:
@@ -164,15 +171,20 @@ def _ahead(x: Array, axis: int) -> Array:
     return _pad(lax.slice_in_dim(x, 1, x.shape[axis], axis=axis), axis, 0, 1)
 
 
-def _gradient(x: Array) -> Dual:
+def _gradient(x: list[Array]) -> Dual:
     """Forward differences along every spatial axis, 0 across the far border."""
-    return [_pad(jnp.diff(x, axis=axis), axis, 0, 1) for axis in range(1, x.ndim)]
+    axes = range(x[0].ndim)
+    return [[_pad(jnp.diff(plane, axis=axis), axis, 0, 1) for plane in x] for axis in axes]
 
 
-def _divergence(dual: Dual) -> Array:
-    """The negative adjoint of `_gradient`."""
-    terms = []
-    for axis, p in enumerate(dual, start=1):
+def _divergence(dual: Dual) -> list[Array]:
+    """The negative adjoint of `_gradient`, channel by channel."""
+
+    def along(p: Array, axis: int) -> Array:
         inner = lax.slice_in_dim(p, 0, p.shape[axis] - 1, axis=axis)
-        terms.append(_pad(inner, axis, 0, 1) - _pad(inner, axis, 1, 0))
-    return functools.reduce(jnp.add, terms)
+        return _pad(inner, axis, 0, 1) - _pad(inner, axis, 1, 0)
+
+    return [
+        functools.reduce(jnp.add, (along(p, axis) for axis, p in enumerate(channel)))
+        for channel in zip(*dual, strict=True)
+    ]
