@@ -1,8 +1,9 @@
-"""Work tile by tile: memory bounded by a tile, and a tile's arrays stay in the cache.
+"""Work tile by tile: what a scan works on is bounded by a tile and stays in the cache.
 
 A filter that visits hundreds of window offsets reads its whole working set at each of them. On
 tiles of about 2^15 pixels that set fits the second-level cache, so a pixel costs the same in a
-thumbnail and in a mosaic.
+thumbnail and in a mosaic. Beside one tile's working set only the image itself is held, cut into
+overlapping tiles.
 """
 
 import math
