@@ -1,0 +1,43 @@
+"""Work on independent pieces: one after the other on a device, side by side on a mesh.
+
+The pieces are tiles of an image. Inside one XLA program on a CPU they use about one core, whatever
+they do; over the devices of a mesh they are shared out by `shard_map`. The mesh is JAX's own
+context (`jax.set_mesh`, or `jaxdenoise.shard`), a part of every jit's cache key, so no function
+has to pass it on.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.sharding import AxisType, PartitionSpec
+
+
+def map_pieces(fn: Callable[[Any], Any], pieces: Any) -> Any:
+    """`lax.map` over the leading axis, which the devices of the mesh in context share."""
+    mesh = jax.sharding.get_abstract_mesh()
+    axes = tuple(
+        name
+        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
+        # Inside a caller's own `shard_map` an axis is manual: there a device works for itself.
+        if kind != AxisType.Manual
+    )
+    devices = math.prod(mesh.shape[name] for name in axes)
+    count = len(jax.tree.leaves(pieces)[0])
+    if devices == 1 or count == 1:
+        return lax.map(fn, pieces)
+    share = -(-count // devices)
+    spec = PartitionSpec(axes)
+    each_its_share = jax.shard_map(
+        lambda own: lax.map(fn, own), in_specs=spec, out_specs=spec, axis_names=set(axes)
+    )
+    # The last piece, repeated, fills what the devices do not share evenly.
+    even = jax.tree.map(lambda x: _repeat_last(x, share * devices - count), pieces)
+    return jax.tree.map(lambda x: x[:count], each_its_share(even))
+
+
+def _repeat_last(x: Array, times: int) -> Array:
+    return jnp.concatenate([x, jnp.broadcast_to(x[-1:], (times, *x.shape[1:]))]) if times else x

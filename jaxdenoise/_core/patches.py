@@ -1,0 +1,285 @@
+"""Groups of similar patches: match, gather, filter, put back.
+
+A method visits the references of a grid; for each it matches the patches of a search window, stacks
+the most similar ones into a group, filters the group, and puts the patches back where they came
+from. All of that is done tile by tile, a tile being a block of references with all the pixels that
+their windows hold, and inside a tile for a chunk of groups at a time, which fits the cache. Reverse
+mode recomputes a chunk, so its memory too is bounded by a tile.
+
+Whole patches are cut out and added back by one `gather` and one `scatter`, and so are the tiles,
+which are patches, only large: contiguous rows move, forwards and in the derivative.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxdenoise._core.parallel import map_pieces
+from jaxdenoise._core.separable import correlate
+from jaxdenoise._core.tiles import even_tiles, mirror
+from jaxdenoise._core.window import offsets_in_window
+
+# References of a tile along each axis, and groups worked on at once.
+_TILE = (16, 32)
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which patches are references and which are their candidates, in an image of `shape`.
+
+    A corner stands for its patch: (y, x) of the first pixel. References stand `stride` apart,
+    counted from both ends, so that the last patch is one too and the grid looks the same from
+    every side. Candidates are all patches inside the image whose corner lies in the window around
+    the reference's.
+    """
+
+    shape: tuple[int, int]
+    patch_size: int
+    stride: int
+    window_size: int
+
+    @property
+    def radius(self) -> tuple[int, int]:
+        ry, rx = (min(self.window_size // 2, n - self.patch_size) for n in self.shape)
+        return ry, rx
+
+    @property
+    def fewest_candidates(self) -> int:
+        """What a reference in a corner of the image has."""
+        ry, rx = self.radius
+        return (ry + 1) * (rx + 1)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """The candidates of a reference relative to it, itself first."""
+        offsets = offsets_in_window(self.radius)
+        return offsets[np.argsort(np.sum(offsets**2, axis=1), kind="stable")]
+
+    @cached_property
+    def references(self) -> list[np.ndarray]:
+        """Rows and columns of the references, each (tiles along the axis, references of a tile).
+
+        Where a tile has too few, its last one is repeated.
+        """
+        along = [_spread(n - self.patch_size, self.stride) for n in self.shape]
+        most = even_tiles((len(along[0]), len(along[1])), _TILE)
+        return [
+            np.pad(at, (0, -len(at) % m), mode="edge").reshape(-1, m)
+            for at, m in zip(along, most, strict=True)
+        ]
+
+    @cached_property
+    def span(self) -> tuple[int, int]:
+        """The extent of the references' patches in a tile; its windows reach a radius further."""
+        height, width = (
+            int(np.max(at[:, -1] - at[:, 0])) + self.patch_size for at in self.references
+        )
+        return height, width
+
+    @cached_property
+    def tile_shape(self) -> tuple[int, int]:
+        height, width = (s + 2 * r for s, r in zip(self.span, self.radius, strict=True))
+        return height, width
+
+    @cached_property
+    def padding(self) -> list[tuple[int, int]]:
+        """Around the image, so that all tiles are of one shape."""
+        return [(r, r + s) for r, s in zip(self.radius, self.span, strict=True)]
+
+    def cut(self, planes: Array) -> Array:
+        """(F, H, W) to tiles, (tiles, F, *tile_shape)."""
+        padded = jnp.pad(planes, [(0, 0), *self.padding])
+        return gather(padded, self._tile_corners, self.tile_shape)
+
+    def join(self, tiles: Array) -> Array:
+        """The transpose of `cut`: tiles are added up where they overlap."""
+        shape = [n + sum(pad) for n, pad in zip(self.shape, self.padding, strict=True)]
+        whole = scatter(jnp.zeros((tiles.shape[1], *shape), tiles.dtype), self._tile_corners, tiles)
+        (top, left), (height, width) = self.radius, self.shape
+        return whole[:, top : top + height, left : left + width]
+
+    @property
+    def _tile_corners(self) -> Array:
+        """(tiles, 2), row by row, in the padded image."""
+        rows, columns = self.references
+        return jnp.asarray(_pairs(rows[:, 0], columns[:, 0]))
+
+    @property
+    def tile_references(self) -> tuple[Array, Array]:
+        """Rows and columns of the references of every tile, (tiles, references along the axis)."""
+        rows, columns = self.references
+        which = _pairs(np.arange(len(rows)), np.arange(len(columns)))
+        return jnp.asarray(rows[which[:, 0]]), jnp.asarray(columns[which[:, 1]])
+
+    @cached_property
+    def is_first(self) -> np.ndarray:
+        """(tiles, references of a tile): 0 where a reference only repeats the one before."""
+        rows, columns = (
+            np.concatenate([np.ones_like(at[:, :1]), np.diff(at) > 0], axis=1)
+            for at in self.references
+        )
+        both = rows[:, None, :, None] * columns[None, :, None, :]
+        return both.reshape(len(rows) * len(columns), -1)
+
+
+def gather(planes: Array, corners: Array, size: tuple[int, int]) -> Array:
+    """Patches of (F, H, W) at `corners` (..., 2), which must lie inside: (..., F, *size)."""
+    batch = corners.ndim - 1
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=(batch, batch + 1, batch + 2), collapsed_slice_dims=(), start_index_map=(1, 2)
+    )
+    sizes = (len(planes), *size)
+    return lax.gather(planes, corners, numbers, sizes, mode="promise_in_bounds")
+
+
+def scatter(planes: Array, corners: Array, patches: Array) -> Array:
+    """Add patches (..., F, h, w) to `planes` at `corners`: the transpose of `gather`."""
+    batch = corners.ndim - 1
+    numbers = lax.ScatterDimensionNumbers(
+        update_window_dims=(batch, batch + 1, batch + 2),
+        inserted_window_dims=(),
+        scatter_dims_to_operand_dims=(1, 2),
+    )
+    return lax.scatter_add(planes, corners, patches, numbers, mode="promise_in_bounds")
+
+
+def match(guide: Array, grid: Grid, members: int) -> Array:
+    """The `members` most similar candidates of every reference, by the distance on `guide`.
+
+    `guide` is (F, H, W). The result, (tiles, references of a tile, members), numbers the offsets
+    of the grid; a reference itself comes first, the others follow by their distance. It carries
+    no gradient.
+    """
+    size, (ry, rx) = grid.patch_size, grid.radius
+    last_y, last_x = (n - size for n in grid.shape)
+    offsets = jnp.asarray(grid.offsets)
+
+    def in_tile(tile: tuple[Array, tuple[Array, Array]]) -> Array:
+        pixels, (rows, columns) = tile
+        height, width = grid.span
+        here = pixels[:, ry : ry + height, rx : rx + width]
+
+        def distances(offset: Array) -> Array:
+            there = lax.dynamic_slice(pixels, (0, ry + offset[0], rx + offset[1]), here.shape)
+            d = sum(jnp.square(a - b) for a, b in zip(here, there, strict=True))
+            d = jnp.take(_run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
+            d = jnp.take(_run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
+            y, x = rows[:, None] + offset[0], columns[None] + offset[1]
+            inside = (y >= 0) & (y <= last_y) & (x >= 0) & (x <= last_x)
+            # `top_k` would take NaN for the largest of all.
+            return jnp.where(inside & ~jnp.isnan(d), d, jnp.inf)
+
+        d = lax.map(distances, offsets).reshape(len(offsets), -1).T
+        itself_first = d.at[:, 0].set(-1)
+        return lax.top_k(-itself_first, members)[1].astype(_smallest_integer(len(offsets)))
+
+    return map_pieces(in_tile, (grid.cut(lax.stop_gradient(guide)), grid.tile_references))
+
+
+def filter_groups(
+    shrink: Callable[[list[Array]], tuple[list[Array], Array, list[Array]]],
+    planes: Array,
+    grid: Grid,
+    matches: Array,
+    window: np.ndarray | None = None,
+) -> tuple[Array, Array]:
+    """Filter all groups of patches of (F, H, W) and average what they say of a pixel.
+
+    `shrink(groups)` gets a list of F arrays (groups, members, pixels), and returns
+
+    - estimates: a list of arrays of that shape;
+    - weights (groups, members), positive: what a patch counts for in the average, `window`
+        (patch_size,) along each axis tapering it towards the patch's border;
+    - extras: a list of arrays (groups, members), values of a patch to average in the same way.
+
+    Returns the averages of estimates and extras, (K, H, W) and (E, H, W).
+    """
+    size, (ry, rx) = grid.patch_size, grid.radius
+    taps = np.ones(size) if window is None else window
+    taper = jnp.asarray(np.outer(taps, taps).ravel(), planes.dtype)
+    offsets = jnp.asarray(grid.offsets)
+    chunks = -(-grid.is_first.shape[1] // _CHUNK)
+
+    @jax.checkpoint
+    def of_chunk(pixels: Array, corners: Array, once: Array) -> tuple[list[Array], Array]:
+        groups = [
+            gather(plane[None], corners, (size, size)).reshape(*corners.shape[:2], -1)
+            for plane in pixels
+        ]
+        estimates, weights, extras = shrink(groups)
+        weights = weights * once[:, None]
+        tapered = weights[..., None] * taper
+        patches = [(tapered * e).reshape(*e.shape[:2], 1, size, size) for e in estimates]
+        return patches, jnp.stack([weights, *(weights * e for e in extras)], axis=-1)
+
+    def in_tile(tile: tuple[Array, tuple[Array, Array], Array, Array]) -> tuple[Array, Array]:
+        pixels, (rows, columns), matches, once = tile
+        y, x = jnp.meshgrid(rows - rows[0] + ry, columns - columns[0] + rx, indexing="ij")
+        candidates = jnp.take(offsets, matches.astype(jnp.int32), axis=0, mode="clip")
+        corners = jnp.stack([y.ravel(), x.ravel()], axis=-1)[:, None] + candidates
+
+        def add(sums: tuple[list[Array], Array], chunk: tuple[Array, Array]) -> tuple:
+            corners, _ = chunk
+            images, at_corners = sums
+            patches, points = of_chunk(pixels, *chunk)
+            images = [scatter(i, corners, p) for i, p in zip(images, patches, strict=True)]
+            return (images, scatter(at_corners, corners, points[..., None, None])), None
+
+        chunk = _split(corners, chunks, "edge"), _split(once, chunks, "constant")
+        patches, points = jax.eval_shape(of_chunk, pixels, *(part[0] for part in chunk))
+        # Like the tile: under `shard_map` sums must vary over the same mesh axes as what they add.
+        blank = jnp.zeros_like(pixels[:1])
+        zeros = [blank] * len(patches), jnp.concatenate([blank] * points.shape[-1])
+        images, at_corners = lax.scan(add, zeros, chunk)[0]
+        return jnp.concatenate(images), at_corners
+
+    once = jnp.asarray(grid.is_first, planes.dtype)
+    sums = map_pieces(in_tile, (grid.cut(planes), grid.tile_references, matches, once))
+    images, at_corners = (grid.join(part) for part in sums)
+    # What is constant over a patch was put at its corner: one correlation spreads it.
+    at_corners = jnp.pad(at_corners, [(0, 0), (size - 1, 0), (size - 1, 0)])
+    total, *extras = correlate(at_corners, [taps[::-1]] * 2)
+    return images / total, jnp.stack(extras) / total if extras else images[:0]
+
+
+def reflected_to(planes: Array, size: int) -> Array:
+    """Continue an image that is smaller than a patch by reflection, to the bottom and right."""
+    for axis, n in enumerate(planes.shape[1:], start=1):
+        if n < size:
+            planes = jnp.take(planes, mirror(np.arange(size), n), axis=axis, mode="clip")
+    return planes
+
+
+def _run_sum(x: Array, size: int, axis: int) -> Array:
+    """Sum over `size` neighbours along an axis, valid part only."""
+    window = [size if a == axis else 1 for a in range(x.ndim)]
+    zero = np.zeros((), x.dtype)
+    return lax.reduce_window(x, zero, lax.add, tuple(window), (1,) * x.ndim, "VALID")
+
+
+def _split(x: Array, parts: int, fill: str) -> Array:
+    """The leading axis in equal parts, the last filled up."""
+    spare = -len(x) % parts
+    x = jnp.pad(x, [(0, spare), *[(0, 0)] * (x.ndim - 1)], mode=fill)
+    return x.reshape(parts, -1, *x.shape[1:])
+
+
+def _spread(last: int, stride: int) -> np.ndarray:
+    """0 to `last` in steps of `stride` from both ends; one step in the middle may be shorter."""
+    half = np.arange(0, last // 2 + 1, stride)
+    return np.unique(np.concatenate([half, last - half])).astype(np.int32)
+
+
+def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """All pairs, (len(a) * len(b), 2)."""
+    return np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int32)
+
+
+def _smallest_integer(count: int) -> jnp.dtype:
+    return jnp.dtype(jnp.int16 if count <= jnp.iinfo(jnp.int16).max else jnp.int32)
