@@ -5,6 +5,10 @@ from jaxdenoise.filters import mean_shift as mean_shift
 from jaxdenoise.filters import nlm as nlm
 from jaxdenoise.filters import steering as steering
 from jaxdenoise.filters import tv as tv
+from jaxdenoise.groups import degrees_of_freedom as degrees_of_freedom
+from jaxdenoise.groups import minimise_trace_risk as minimise_trace_risk
+from jaxdenoise.groups import subspace as subspace
+from jaxdenoise.groups import trace_risk as trace_risk
 from jaxdenoise.metrics import mse as mse
 from jaxdenoise.metrics import psnr as psnr
 from jaxdenoise.metrics import ssim as ssim

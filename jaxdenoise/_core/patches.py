@@ -166,7 +166,8 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
         here = pixels[:, ry : ry + height, rx : rx + width]
 
         def distances(offset: Array) -> Array:
-            there = lax.dynamic_slice(pixels, (0, ry + offset[0], rx + offset[1]), here.shape)
+            start = np.int32(0), ry + offset[0], rx + offset[1]
+            there = lax.dynamic_slice(pixels, start, here.shape)
             d = sum(jnp.square(a - b) for a, b in zip(here, there, strict=True))
             d = jnp.take(_run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
             d = jnp.take(_run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
@@ -202,7 +203,7 @@ def filter_groups(
     """
     size, (ry, rx) = grid.patch_size, grid.radius
     taps = np.ones(size) if window is None else window
-    taper = jnp.asarray(np.outer(taps, taps).ravel(), planes.dtype)
+    taper = jnp.asarray(np.outer(taps, taps).reshape(1, 1, -1), planes.dtype)
     offsets = jnp.asarray(grid.offsets)
     chunks = -(-grid.is_first.shape[1] // _CHUNK)
 
@@ -245,7 +246,7 @@ def filter_groups(
     # What is constant over a patch was put at its corner: one correlation spreads it.
     at_corners = jnp.pad(at_corners, [(0, 0), (size - 1, 0), (size - 1, 0)])
     total, *extras = correlate(at_corners, [taps[::-1]] * 2)
-    return images / total, jnp.stack(extras) / total if extras else images[:0]
+    return images / total[None], jnp.stack(extras) / total[None] if extras else images[:0]
 
 
 def reflected_to(planes: Array, size: int) -> Array:
