@@ -33,9 +33,9 @@ _CHUNK = 128
 class Grid:
     """Which patches are references and which are their candidates, in an image of `shape`.
 
-    A corner stands for its patch: (y, x) of the first pixel. References stand `stride` apart,
-    counted from both ends, so that the last patch is one too and the grid looks the same from
-    every side. Candidates are all patches inside the image whose corner lies in the window around
+    A corner stands for its patch: (y, x) of the first pixel. References stand evenly, at most
+    `stride` apart, from the first patch to the last, and the grid looks the same from every side.
+    Candidates are all patches inside the image whose corner lies in the window around
     the reference's.
     """
 
@@ -168,7 +168,7 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
         def distances(offset: Array) -> Array:
             start = np.int32(0), ry + offset[0], rx + offset[1]
             there = lax.dynamic_slice(pixels, start, here.shape)
-            d = sum(jnp.square(a - b) for a, b in zip(here, there, strict=True))
+            d = jnp.sum(jnp.square(here - there), axis=0)
             d = jnp.take(_run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
             d = jnp.take(_run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
             y, x = rows[:, None] + offset[0], columns[None] + offset[1]
@@ -272,8 +272,11 @@ def _split(x: Array, parts: int, fill: str) -> Array:
 
 
 def _spread(last: int, stride: int) -> np.ndarray:
-    """0 to `last` in steps of `stride` from both ends; one step in the middle may be shorter."""
-    half = np.arange(0, last // 2 + 1, stride)
+    """0 to `last` in even steps of at most `stride`, the same read from either end."""
+    steps = -(-last // stride)
+    # An odd distance has no middle, so an even number of steps cannot be symmetric.
+    steps += last % 2 == 1 and steps % 2 == 0
+    half = np.floor(np.arange(steps // 2 + 1) * last / max(steps, 1) + 0.5).astype(np.int32)
     return np.unique(np.concatenate([half, last - half])).astype(np.int32)
 
 

@@ -158,7 +158,8 @@ def _filter(
 
     `planes`, (C, H, W), are what `combine` gets groups of, and last the variance of the noise.
     """
-    grid = Grid(guide.shape[1:], sizes.patch_size, sizes.stride, sizes.window_size)
+    _, height, width = guide.shape
+    grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size)
     matches = match(guide[:1], grid, min(sizes.members, grid.fewest_candidates))
 
     def shrink(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:

@@ -1,0 +1,88 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdenoise as jd
+from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
+
+K, N, SIGMA = 6, 16, 0.3
+
+
+@pytest.fixture
+def clean(rng):
+    return rng.normal(size=(K, 3)) @ rng.normal(size=(3, N)) + 2
+
+
+@pytest.mark.parametrize("constraint", ["linear", "affine"])
+def test_gradient_is_zero_at_the_minimiser(clean, rng, constraint):
+    s, nu = clean @ clean.T, N * SIGMA**2
+    theta = jd.minimise_trace_risk(s, nu, constraint=constraint)
+    gradient = jax.grad(jd.trace_risk)(theta, s, nu)
+    if constraint == "affine":
+        np.testing.assert_allclose(jnp.sum(theta, axis=1), 1, atol=1e-10)
+        # Along the constraint: rows of the change sum to 0.
+        gradient = gradient - jnp.mean(gradient, axis=1, keepdims=True)
+    np.testing.assert_allclose(gradient, 0, atol=1e-9)
+    change = rng.normal(size=(K, K))
+    if constraint == "affine":
+        change -= change.mean(axis=1, keepdims=True)
+    assert jd.trace_risk(theta + 0.1 * change, s, nu) > jd.trace_risk(theta, s, nu)
+
+
+def test_risk_is_the_expected_error_and_sure_is_unbiased(clean, rng):
+    theta = rng.normal(size=(K, K)) / 3
+    nu = N * SIGMA**2
+    noisy = clean + SIGMA * rng.normal(size=(20000, K, N))
+    error = np.sum((theta @ noisy - clean) ** 2, axis=(1, 2))
+    second_moments = noisy @ noisy.transpose(0, 2, 1) - nu * np.eye(K)
+    sure = jax.vmap(jd.trace_risk, in_axes=(None, 0, None))(theta, second_moments, nu)
+    risk = jd.trace_risk(theta, clean @ clean.T, nu)
+    # `error` and `sure` differ by a constant for all theta, K nu minus the mean of ||W||^2: 0.
+    for draws in (error, sure):
+        assert abs(np.mean(draws) - risk) < 4 * np.std(draws) / len(draws) ** 0.5
+
+
+def test_combination_by_a_pilot_is_the_affine_minimiser(rng):
+    """On both sides, the inverse of order k and that of order n."""
+    for n in (4, 30):
+        pilot, noisy = jnp.asarray(rng.normal(size=(2, 3, 8, n)) + 5)
+        nu = jnp.asarray([0.5, 2.0, 9.0])
+        theta = jd.minimise_trace_risk(pilot @ pilot.transpose(0, 2, 1), nu)
+        patches, gain, noise = combine_by_pilot(noisy, pilot, nu)
+        np.testing.assert_allclose(patches, theta @ noisy, atol=1e-9)
+        np.testing.assert_allclose(gain, jnp.diagonal(theta, axis1=1, axis2=2), atol=1e-9)
+        np.testing.assert_allclose(noise, jnp.sum(theta**2, axis=2), atol=1e-9)
+
+
+def test_combination_by_sure_is_the_affine_minimiser(rng):
+    noisy = jnp.asarray(rng.normal(size=(3, 8, 30)) + 5)
+    nu = jnp.asarray([0.5, 2.0, 9.0])
+    s = noisy @ noisy.transpose(0, 2, 1) - nu[:, None, None] * np.eye(8)[None]
+    theta = jd.minimise_trace_risk(s, nu)
+    patches, gain, noise = combine_by_sure(noisy, nu)
+    np.testing.assert_allclose(patches, theta @ noisy, atol=1e-9)
+    np.testing.assert_allclose(gain, jnp.diagonal(theta, axis1=1, axis2=2), atol=1e-9)
+    np.testing.assert_allclose(noise, jnp.sum(theta**2, axis=2), atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(2, 16, 36), (2, 64, 36)])
+def test_degenerate_groups_stay_finite(shape, dtype):
+    for level, nu in [(0, 0), (255, 0), (255, 1e-12), (0, 9)]:
+        group = jnp.full(shape, level, dtype)
+        energy = jnp.full(shape[0], nu, dtype)
+        for combined in (combine_by_sure(group, energy), combine_by_pilot(group, group, energy)):
+            assert all(np.isfinite(part).all() for part in combined)
+            np.testing.assert_allclose(combined.patches, level, rtol=1e-5)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="second_moment must be square"):
+        jd.minimise_trace_risk(np.zeros((2, 3)), 1.0)
+    with pytest.raises(ValueError, match="theta must be square of the order of second_moment"):
+        jd.trace_risk(np.zeros((3, 3)), np.eye(2), 1.0)
+    with pytest.raises(ValueError, match="constraint must be one of"):
+        getattr(jd.minimise_trace_risk, "__wrapped__", jd.minimise_trace_risk)(
+            np.eye(2), 1.0, constraint="convex"
+        )
