@@ -15,4 +15,6 @@ def ours(names: Sequence[str] | None = None) -> dict[str, Callable[..., Array]]:
         methods[name] = getattr(jd, name)
         if name == "nlm":
             methods["nlm_patch"] = partial(jd.nlm, variant="patch")
+        if name == "subspace":
+            methods["subspace_best"] = partial(jd.subspace, profile="best")
     return methods if names is None else {name: methods[name] for name in names}

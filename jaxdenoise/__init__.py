@@ -19,3 +19,4 @@ from jaxdenoise.noise import PoissonGaussian as PoissonGaussian
 from jaxdenoise.noise import estimate_sigma as estimate_sigma
 from jaxdenoise.registry import denoise as denoise
 from jaxdenoise.registry import methods as methods
+from jaxdenoise.sharding import shard as shard

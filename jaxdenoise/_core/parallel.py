@@ -2,7 +2,7 @@
 
 The pieces are tiles of an image. Inside one XLA program on a CPU they use about one core, whatever
 they do; over the devices of a mesh they are shared out by `shard_map`. The mesh is JAX's own
-context (`jax.set_mesh`, or `jaxdenoise.shard`), a part of every jit's cache key, so no function
+context (that of `jax.set_mesh` and `jaxdenoise.shard`), a part of every jit's cache key, so no function
 has to pass it on.
 """
 
