@@ -2,8 +2,8 @@
 
 The pieces are tiles of an image. Inside one XLA program on a CPU they use about one core, whatever
 they do; over the devices of a mesh they are shared out by `shard_map`. The mesh is JAX's own
-context (that of `jax.set_mesh` and `jaxdenoise.shard`), a part of every jit's cache key, so no function
-has to pass it on.
+context (that of `jax.set_mesh` and `jaxdenoise.shard`), a part of every jit's cache key, so no
+function has to pass it on.
 """
 
 import math
