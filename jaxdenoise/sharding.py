@@ -1,12 +1,15 @@
 """One denoiser on every device: the tiles of one image, or the images of a batch."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 _AXIS = "pieces"
 
@@ -27,7 +30,8 @@ def shard(
     - `mesh`: the devices, whatever its axes. Default: all of `jax.devices()`. A CPU is one device
         unless `jax.config.update("jax_num_cpu_devices", cores)` comes before JAX's first use.
     - `batch`: every positional argument has a leading axis of images, as under `jax.vmap`, which
-        the number of devices must divide; scalars and keyword arguments hold for all of them.
+        the number of devices must divide; scalars and keyword arguments hold for all of them. A
+        keyword argument that is not an array is static: a new value compiles anew.
 
     **Returns:** a function of the same arguments.
 
@@ -41,44 +45,52 @@ def shard(
     ```
     """
 
-    def sharded(*arguments: Any, **parameters: Any) -> Array:
-        devices = jax.devices() if mesh is None else mesh.devices.ravel().tolist()
-        flat = Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
-        if not batch:
-            arguments, parameters = _put((arguments, parameters), flat, PartitionSpec())
-            with jax.sharding.use_abstract_mesh(flat.abstract_mesh):
-                return denoiser(*arguments, **parameters)
-        split = [np.ndim(a) > 0 for a in arguments]
-        for argument, along in zip(arguments, split, strict=True):
-            if along and len(argument) % len(devices):
-                raise ValueError(
-                    f"a batch of {len(argument)} images cannot be shared evenly by "
-                    f"{len(devices)} devices"
-                )
-        specs = tuple(PartitionSpec(_AXIS) if along else PartitionSpec() for along in split)
-        arguments = tuple(_put(a, flat, spec) for a, spec in zip(arguments, specs, strict=True))
+    devices = jax.devices() if mesh is None else mesh.devices.ravel().tolist()
+    flat = Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
+    whole, shared = PartitionSpec(), PartitionSpec(_AXIS)
 
-        def own(*arguments: Array) -> Array:
+    def on_tiles(image: ArrayLike, *arguments: Any, **parameters: Any) -> Array:
+        # Only what may be committed to one device: numbers stay, for the denoiser to check.
+        image = jax.device_put(image, NamedSharding(flat, whole))
+        arguments, parameters = jax.tree.map(
+            lambda x: jax.device_put(x, NamedSharding(flat, whole)) if isinstance(x, Array) else x,
+            (arguments, parameters),
+        )
+        with jax.sharding.use_abstract_mesh(flat.abstract_mesh):
+            return denoiser(image, *arguments, **parameters)
+
+    @partial(jax.jit, static_argnames="parameters")
+    def on_images(arguments: tuple, arrays: dict, parameters: tuple) -> Array:
+        split = [jnp.ndim(a) > 0 for a in arguments]
+
+        def own(arguments: tuple, arrays: dict) -> Array:
             def one(images: list[Array]) -> Array:
                 image = iter(images)
                 each = (
                     next(image) if along else a for a, along in zip(arguments, split, strict=True)
                 )
-                return denoiser(*each, **parameters)
+                return denoiser(*each, **arrays, **dict(parameters))
 
             return lax.map(one, [a for a, along in zip(arguments, split, strict=True) if along])
 
-        each_its_own = jax.shard_map(own, mesh=flat, in_specs=specs, out_specs=PartitionSpec(_AXIS))
-        return jax.jit(each_its_own)(*arguments)
+        specs = tuple(shared if along else whole for along in split)
+        return jax.shard_map(own, mesh=flat, in_specs=(specs, whole), out_specs=shared)(
+            arguments, arrays
+        )
 
-    return sharded
+    def on_batch(*arguments: Any, **parameters: Any) -> Array:
+        for argument in arguments:
+            if np.ndim(argument) and len(argument) % len(devices):
+                raise ValueError(
+                    f"a batch of {len(argument)} images cannot be shared evenly by "
+                    f"{len(devices)} devices"
+                )
+        arguments = tuple(
+            jax.device_put(a, NamedSharding(flat, shared if np.ndim(a) else whole))
+            for a in arguments
+        )
+        arrays = {k: v for k, v in parameters.items() if isinstance(v, Array | np.ndarray)}
+        others = tuple((k, v) for k, v in parameters.items() if k not in arrays)
+        return on_images(arguments, arrays, others)
 
-
-def _put(values: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
-    """Arrays onto the mesh; sizes and names stay what they are."""
-
-    def put(value: Any) -> Any:
-        is_array = isinstance(value, Array | np.ndarray | float)
-        return jax.device_put(value, NamedSharding(mesh, spec)) if is_array else value
-
-    return jax.tree.map(put, values)
+    return on_batch if batch else on_tiles

@@ -55,3 +55,23 @@ def test_mesh_of_some_devices(noisy):
 def test_uneven_batch(noisy):
     with pytest.raises(ValueError, match="a batch of 3 images cannot be shared evenly by 8"):
         jd.shard(jd.bilateral, batch=True)(jnp.stack([noisy] * 3), 0.1)
+
+
+def test_batch_compiles_once(noisy):
+    traced = []
+
+    def denoiser(image, sigma):
+        traced.append(sigma)
+        return jd.bilateral(image, sigma, window_size=5)
+
+    shared = jd.shard(denoiser, batch=True)
+    images = jnp.stack([noisy[:20, :20]] * 8)
+    shared(images, 0.1)
+    once = len(traced)
+    shared(images, 0.2)
+    assert len(traced) == once
+
+
+def test_bad_sigma_is_refused(noisy):
+    with pytest.raises(ValueError, match="sigma must be finite and not negative"):
+        jd.shard(jd.subspace)(noisy, -0.1)

@@ -22,7 +22,7 @@ from jax import Array, lax
 from jaxdenoise._core.parallel import map_pieces
 from jaxdenoise._core.separable import correlate
 from jaxdenoise._core.tiles import even_tiles, mirror
-from jaxdenoise._core.window import offsets_in_window
+from jaxdenoise._core.window import offsets_in_window, run_sum
 
 # References of a tile along each axis, and groups worked on at once.
 _TILE = (16, 32)
@@ -169,8 +169,8 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
             start = np.int32(0), ry + offset[0], rx + offset[1]
             there = lax.dynamic_slice(pixels, start, here.shape)
             d = jnp.sum(jnp.square(here - there), axis=0)
-            d = jnp.take(_run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
-            d = jnp.take(_run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
+            d = jnp.take(run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
+            d = jnp.take(run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
             y, x = rows[:, None] + offset[0], columns[None] + offset[1]
             inside = (y >= 0) & (y <= last_y) & (x >= 0) & (x <= last_x)
             # `top_k` would take NaN for the largest of all.
@@ -255,13 +255,6 @@ def reflected_to(planes: Array, size: int) -> Array:
         if n < size:
             planes = jnp.take(planes, mirror(np.arange(size), n), axis=axis, mode="clip")
     return planes
-
-
-def _run_sum(x: Array, size: int, axis: int) -> Array:
-    """Sum over `size` neighbours along an axis, valid part only."""
-    window = [size if a == axis else 1 for a in range(x.ndim)]
-    zero = np.zeros((), x.dtype)
-    return lax.reduce_window(x, zero, lax.add, tuple(window), (1,) * x.ndim, "VALID")
 
 
 def _split(x: Array, parts: int, fill: str) -> Array:

@@ -43,12 +43,17 @@ def offsets_in_window(radius: tuple[int, ...]) -> np.ndarray:
 def box_sum(x: Array, size: int) -> Array:
     """Sum over a cube of `size` pixels, valid part only."""
     for axis in range(x.ndim):
-        window = [1] * x.ndim
-        window[axis] = size
-        # The initial value must be concrete: it tells JAX that this is a sum it can differentiate.
-        zero = np.zeros((), x.dtype)
-        x = lax.reduce_window(x, zero, lax.add, tuple(window), (1,) * x.ndim, "VALID")
+        x = run_sum(x, size, axis)
     return x
+
+
+def run_sum(x: Array, size: int, axis: int) -> Array:
+    """Sum over `size` neighbours along one axis, valid part only."""
+    window = [1] * x.ndim
+    window[axis] = size
+    # The initial value must be concrete: it tells JAX that this is a sum it can differentiate.
+    zero = np.zeros((), x.dtype)
+    return lax.reduce_window(x, zero, lax.add, tuple(window), (1,) * x.ndim, "VALID")
 
 
 def scaled_difference(

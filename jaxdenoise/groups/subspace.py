@@ -78,7 +78,7 @@ def subspace(
     - `sigma`: noise standard deviation in units of the image, a scalar or a map. A group takes
         the mean of the variances of its pixels, so a map should be smooth on the scale of a patch.
     - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, six more with a wider window
-        and a denser grid, at about four times the cost.
+        and a denser grid, at more than three times the cost.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
@@ -91,9 +91,7 @@ def subspace(
     for image denoising: the NL-Ridge approach", ICIP 2022; "Linear combinations of patches are
     unreasonably effective for single-image denoising", IEEE TIP 2024 (several passes).
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
-    check_choice(profile, tuple(_PROFILES), name="profile")
-    return _subspace(image, sigma, _PROFILES[profile], channel_axis)[0]
+    return _checked(image, sigma, profile, channel_axis)[0]
 
 
 def degrees_of_freedom(
@@ -114,9 +112,15 @@ def degrees_of_freedom(
 
     **Raises:** as `subspace`.
     """
+    return _checked(image, sigma, profile, channel_axis)[1]
+
+
+def _checked(
+    image: ArrayLike, sigma: ArrayLike, profile: str, channel_axis: int | None
+) -> tuple[Array, Array]:
     check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_choice(profile, tuple(_PROFILES), name="profile")
-    return _subspace(image, sigma, _PROFILES[profile], channel_axis)[1]
+    return _subspace(image, sigma, _PROFILES[profile], channel_axis)
 
 
 @partial(jax.jit, static_argnames=("profile", "channel_axis"))

@@ -92,9 +92,8 @@ def test_filter_groups_equals_a_loop(grid, rng):
     images, extras = filter_groups(weighted, jnp.asarray(planes), grid, ids, window)
     sums = np.zeros((4, *grid.shape))
     once = grid.is_first.ravel() > 0
-    pairs = zip(references(grid).reshape(-1, 2)[once], np.asarray(ids).reshape(-1, members)[once],
-                strict=True)  # fmt: skip
-    for corner, own in pairs:
+    corners = references(grid).reshape(-1, 2)[once]
+    for corner, own in zip(corners, np.asarray(ids).reshape(-1, members)[once], strict=True):
         at = [np.s_[:, y : y + p, x : x + p] for y, x in corner + grid.offsets[own]]
         groups = [np.stack([planes[a][f].ravel() for a in at])[None] for f in range(2)]
         estimates, weights, (extra,) = weighted([jnp.asarray(g) for g in groups])
