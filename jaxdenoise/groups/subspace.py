@@ -116,7 +116,7 @@ def degrees_of_freedom(
 
 
 def _checked(
-    image: ArrayLike, sigma: ArrayLike, profile: str, channel_axis: int | None
+    image: ArrayLike, sigma: ArrayLike | None, profile: str, channel_axis: int | None
 ) -> tuple[Array, Array]:
     check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_choice(profile, tuple(_PROFILES), name="profile")
