@@ -10,6 +10,7 @@ Whole patches are cut out and added back by one `gather` and one `scatter`, and 
 which are patches, only large: contiguous rows move, forwards and in the derivative.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from jax import Array, lax
 
 from jaxdenoise._core.parallel import map_pieces
 from jaxdenoise._core.separable import correlate
-from jaxdenoise._core.tiles import even_tiles, mirror
+from jaxdenoise._core.tiles import mirror
 from jaxdenoise._core.window import offsets_in_window, run_sum
 
 # References of a tile along each axis, and groups worked on at once.
@@ -30,11 +31,56 @@ _CHUNK = 128
 
 
 @dataclass(frozen=True)
+class Axis:
+    """The references along one axis: `stride` apart from either end, closer where they meet.
+
+    They come in tiles of `count` references, half of the tiles from either end, and so look the
+    same from both. A reference that a tile has only to be as long as the others does not count.
+    """
+
+    last: int
+    stride: int
+    most: int
+
+    @cached_property
+    def _half(self) -> tuple[int, int]:
+        """References from one end to the middle, and their tiles."""
+        references = math.ceil((self.last + self.stride) / (2 * self.stride))
+        return references, math.ceil(references / self.most)
+
+    @property
+    def count(self) -> int:
+        references, tiles = self._half
+        return math.ceil(references / tiles)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """The first reference of every tile, (tiles,)."""
+        length = self.count * self.stride
+        first = length * np.arange(self._half[1])
+        return np.concatenate([first, (self.last + self.stride - length - first)[::-1]])
+
+    @cached_property
+    def references(self) -> np.ndarray:
+        """(tiles, count)."""
+        return self.starts[:, None] + self.stride * np.arange(self.count)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(tiles, count): False for what only fills a tile."""
+        references, tiles = self._half
+        from_start = np.arange(tiles * self.count).reshape(tiles, self.count)
+        # The middle of an even row is met from both ends.
+        from_end = references - (self.last == 2 * self.stride * (references - 1))
+        return np.concatenate([from_start < references, (from_start < from_end)[::-1, ::-1]])
+
+
+@dataclass(frozen=True)
 class Grid:
     """Which patches are references and which are their candidates, in an image of `shape`.
 
-    A corner stands for its patch: (y, x) of the first pixel. References stand evenly, at most
-    `stride` apart, from the first patch to the last, and the grid looks the same from every side.
+    A corner stands for its patch: (y, x) of the first pixel. References stand at most `stride`
+    apart, from the first patch to the last, and the grid looks the same from every side.
     Candidates are all patches inside the image whose corner lies in the window around
     the reference's.
     """
@@ -45,8 +91,14 @@ class Grid:
     window_size: int
 
     @property
+    def last(self) -> tuple[int, int]:
+        """The corner of the last patch."""
+        height, width = self.shape
+        return height - self.patch_size, width - self.patch_size
+
+    @property
     def radius(self) -> tuple[int, int]:
-        ry, rx = (min(self.window_size // 2, n - self.patch_size) for n in self.shape)
+        ry, rx = (min(self.window_size // 2, n) for n in self.last)
         return ry, rx
 
     @property
@@ -62,70 +114,55 @@ class Grid:
         return offsets[np.argsort(np.sum(offsets**2, axis=1), kind="stable")]
 
     @cached_property
-    def references(self) -> list[np.ndarray]:
-        """Rows and columns of the references, each (tiles along the axis, references of a tile).
+    def axes(self) -> tuple[Axis, Axis]:
+        y, x = (Axis(n, self.stride, most) for n, most in zip(self.last, _TILE, strict=True))
+        return y, x
 
-        Where a tile has too few, its last one is repeated.
-        """
-        along = [_spread(n - self.patch_size, self.stride) for n in self.shape]
-        most = even_tiles((len(along[0]), len(along[1])), _TILE)
-        return [
-            np.pad(at, (0, -len(at) % m), mode="edge").reshape(-1, m)
-            for at, m in zip(along, most, strict=True)
-        ]
-
-    @cached_property
+    @property
     def span(self) -> tuple[int, int]:
         """The extent of the references' patches in a tile; its windows reach a radius further."""
-        height, width = (
-            int(np.max(at[:, -1] - at[:, 0])) + self.patch_size for at in self.references
-        )
-        return height, width
+        y, x = (self.stride * (axis.count - 1) + self.patch_size for axis in self.axes)
+        return y, x
 
-    @cached_property
+    @property
     def tile_shape(self) -> tuple[int, int]:
         height, width = (s + 2 * r for s, r in zip(self.span, self.radius, strict=True))
         return height, width
 
     @cached_property
-    def padding(self) -> list[tuple[int, int]]:
-        """Around the image, so that all tiles are of one shape."""
-        return [(r, r + s) for r, s in zip(self.radius, self.span, strict=True)]
+    def tile_corners(self) -> np.ndarray:
+        """The first reference of every tile, row by row, (tiles, 2)."""
+        y, x = self.axes
+        return _pairs(y.starts, x.starts)
+
+    @cached_property
+    def corners_in_tile(self) -> np.ndarray:
+        """The references of any tile in its pixels, row by row, (references of a tile, 2)."""
+        y, x = (
+            r + self.stride * np.arange(axis.count)
+            for r, axis in zip(self.radius, self.axes, strict=True)
+        )
+        return _pairs(y, x)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(tiles, references of a tile): False for what only fills a tile."""
+        y, x = (axis.counts for axis in self.axes)
+        both = y[:, None, :, None] & x[None, :, None, :]
+        return both.reshape(len(self.tile_corners), -1)
 
     def cut(self, planes: Array) -> Array:
         """(F, H, W) to tiles, (tiles, F, *tile_shape)."""
-        padded = jnp.pad(planes, [(0, 0), *self.padding])
-        return gather(padded, self._tile_corners, self.tile_shape)
+        padded = jnp.pad(planes, [(0, 0), *((r, r) for r in self.radius)])
+        return gather(padded, jnp.asarray(self.tile_corners), self.tile_shape)
 
     def join(self, tiles: Array) -> Array:
         """The transpose of `cut`: tiles are added up where they overlap."""
-        shape = [n + sum(pad) for n, pad in zip(self.shape, self.padding, strict=True)]
-        whole = scatter(jnp.zeros((tiles.shape[1], *shape), tiles.dtype), self._tile_corners, tiles)
+        shape = [n + 2 * r for n, r in zip(self.shape, self.radius, strict=True)]
+        whole = jnp.zeros((tiles.shape[1], *shape), tiles.dtype)
+        whole = scatter(whole, jnp.asarray(self.tile_corners), tiles)
         (top, left), (height, width) = self.radius, self.shape
         return whole[:, top : top + height, left : left + width]
-
-    @property
-    def _tile_corners(self) -> Array:
-        """(tiles, 2), row by row, in the padded image."""
-        rows, columns = self.references
-        return jnp.asarray(_pairs(rows[:, 0], columns[:, 0]))
-
-    @property
-    def tile_references(self) -> tuple[Array, Array]:
-        """Rows and columns of the references of every tile, (tiles, references along the axis)."""
-        rows, columns = self.references
-        which = _pairs(np.arange(len(rows)), np.arange(len(columns)))
-        return jnp.asarray(rows[which[:, 0]]), jnp.asarray(columns[which[:, 1]])
-
-    @cached_property
-    def is_first(self) -> np.ndarray:
-        """(tiles, references of a tile): 0 where a reference only repeats the one before."""
-        rows, columns = (
-            np.concatenate([np.ones_like(at[:, :1]), np.diff(at) > 0], axis=1)
-            for at in self.references
-        )
-        both = rows[:, None, :, None] * columns[None, :, None, :]
-        return both.reshape(len(rows) * len(columns), -1)
 
 
 def gather(planes: Array, corners: Array, size: tuple[int, int]) -> Array:
@@ -156,22 +193,22 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
     of the grid; a reference itself comes first, the others follow by their distance. It carries
     no gradient.
     """
-    size, (ry, rx) = grid.patch_size, grid.radius
-    last_y, last_x = (n - size for n in grid.shape)
+    size, (ry, rx), (last_y, last_x) = grid.patch_size, grid.radius, grid.last
+    (height, width), stride = grid.span, grid.stride
+    in_tile_y, in_tile_x = (stride * np.arange(axis.count, dtype=np.int32) for axis in grid.axes)
     offsets = jnp.asarray(grid.offsets)
 
-    def in_tile(tile: tuple[Array, tuple[Array, Array]]) -> Array:
-        pixels, (rows, columns) = tile
-        height, width = grid.span
+    def in_tile(tile: tuple[Array, Array]) -> Array:
+        pixels, corner = tile
         here = pixels[:, ry : ry + height, rx : rx + width]
 
         def distances(offset: Array) -> Array:
             start = np.int32(0), ry + offset[0], rx + offset[1]
             there = lax.dynamic_slice(pixels, start, here.shape)
             d = jnp.sum(jnp.square(here - there), axis=0)
-            d = jnp.take(run_sum(d, size, 0), rows - rows[0], axis=0, mode="clip")
-            d = jnp.take(run_sum(d, size, 1), columns - columns[0], axis=1, mode="clip")
-            y, x = rows[:, None] + offset[0], columns[None] + offset[1]
+            d = run_sum(run_sum(d, size, 0, stride), size, 1, stride)
+            y, x = (corner + offset)[:, None]
+            y, x = (y + in_tile_y)[:, None], (x + in_tile_x)[None]
             inside = (y >= 0) & (y <= last_y) & (x >= 0) & (x <= last_x)
             # `top_k` would take NaN for the largest of all.
             return jnp.where(inside & ~jnp.isnan(d), d, jnp.inf)
@@ -180,7 +217,8 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
         itself_first = d.at[:, 0].set(-1)
         return lax.top_k(-itself_first, members)[1].astype(_smallest_integer(len(offsets)))
 
-    return map_pieces(in_tile, (grid.cut(lax.stop_gradient(guide)), grid.tile_references))
+    tiles = grid.cut(lax.stop_gradient(guide))
+    return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)))
 
 
 def filter_groups(
@@ -201,29 +239,28 @@ def filter_groups(
 
     Returns the averages of estimates and extras, (K, H, W) and (E, H, W).
     """
-    size, (ry, rx) = grid.patch_size, grid.radius
+    size = grid.patch_size
     taps = np.ones(size) if window is None else window
     taper = jnp.asarray(np.outer(taps, taps).reshape(1, 1, -1), planes.dtype)
     offsets = jnp.asarray(grid.offsets)
-    chunks = -(-grid.is_first.shape[1] // _CHUNK)
+    references = jnp.asarray(grid.corners_in_tile)[:, None]
+    chunks = math.ceil(len(references) / _CHUNK)
 
     @jax.checkpoint
-    def of_chunk(pixels: Array, corners: Array, once: Array) -> tuple[list[Array], Array]:
+    def of_chunk(pixels: Array, corners: Array, counts: Array) -> tuple[list[Array], Array]:
         groups = [
             gather(plane[None], corners, (size, size)).reshape(*corners.shape[:2], -1)
             for plane in pixels
         ]
         estimates, weights, extras = shrink(groups)
-        weights = weights * once[:, None]
+        weights = weights * counts[:, None]
         tapered = weights[..., None] * taper
         patches = [(tapered * e).reshape(*e.shape[:2], 1, size, size) for e in estimates]
         return patches, jnp.stack([weights, *(weights * e for e in extras)], axis=-1)
 
-    def in_tile(tile: tuple[Array, tuple[Array, Array], Array, Array]) -> tuple[Array, Array]:
-        pixels, (rows, columns), matches, once = tile
-        y, x = jnp.meshgrid(rows - rows[0] + ry, columns - columns[0] + rx, indexing="ij")
-        candidates = jnp.take(offsets, matches.astype(jnp.int32), axis=0, mode="clip")
-        corners = jnp.stack([y.ravel(), x.ravel()], axis=-1)[:, None] + candidates
+    def in_tile(tile: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        pixels, matches, counts = tile
+        corners = references + jnp.take(offsets, matches.astype(jnp.int32), axis=0, mode="clip")
 
         def add(sums: tuple[list[Array], Array], chunk: tuple[Array, Array]) -> tuple:
             corners, _ = chunk
@@ -232,7 +269,7 @@ def filter_groups(
             images = [scatter(i, corners, p) for i, p in zip(images, patches, strict=True)]
             return (images, scatter(at_corners, corners, points[..., None, None])), None
 
-        chunk = _split(corners, chunks, "edge"), _split(once, chunks, "constant")
+        chunk = _split(corners, chunks, "edge"), _split(counts, chunks, "constant")
         patches, points = jax.eval_shape(of_chunk, pixels, *(part[0] for part in chunk))
         # Like the tile: under `shard_map` sums must vary over the same mesh axes as what they add.
         blank = jnp.zeros_like(pixels[:1])
@@ -240,8 +277,8 @@ def filter_groups(
         images, at_corners = lax.scan(add, zeros, chunk)[0]
         return jnp.concatenate(images), at_corners
 
-    once = jnp.asarray(grid.is_first, planes.dtype)
-    sums = map_pieces(in_tile, (grid.cut(planes), grid.tile_references, matches, once))
+    counts = jnp.asarray(grid.counts, planes.dtype)
+    sums = map_pieces(in_tile, (grid.cut(planes), matches, counts))
     images, at_corners = (grid.join(part) for part in sums)
     # What is constant over a patch was put at its corner: one correlation spreads it.
     at_corners = jnp.pad(at_corners, [(0, 0), (size - 1, 0), (size - 1, 0)])
@@ -262,15 +299,6 @@ def _split(x: Array, parts: int, fill: str) -> Array:
     spare = -len(x) % parts
     x = jnp.pad(x, [(0, spare), *[(0, 0)] * (x.ndim - 1)], mode=fill)
     return x.reshape(parts, -1, *x.shape[1:])
-
-
-def _spread(last: int, stride: int) -> np.ndarray:
-    """0 to `last` in even steps of at most `stride`, the same read from either end."""
-    steps = -(-last // stride)
-    # An odd distance has no middle, so an even number of steps cannot be symmetric.
-    steps += last % 2 == 1 and steps % 2 == 0
-    half = np.floor(np.arange(steps // 2 + 1) * last / max(steps, 1) + 0.5).astype(np.int32)
-    return np.unique(np.concatenate([half, last - half])).astype(np.int32)
 
 
 def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -47,13 +47,13 @@ def box_sum(x: Array, size: int) -> Array:
     return x
 
 
-def run_sum(x: Array, size: int, axis: int) -> Array:
-    """Sum over `size` neighbours along one axis, valid part only."""
-    window = [1] * x.ndim
-    window[axis] = size
+def run_sum(x: Array, size: int, axis: int, stride: int = 1) -> Array:
+    """Sum over `size` neighbours along one axis, valid part only, every `stride`-th of them."""
+    window, strides = [1] * x.ndim, [1] * x.ndim
+    window[axis], strides[axis] = size, stride
     # The initial value must be concrete: it tells JAX that this is a sum it can differentiate.
     zero = np.zeros((), x.dtype)
-    return lax.reduce_window(x, zero, lax.add, tuple(window), (1,) * x.ndim, "VALID")
+    return lax.reduce_window(x, zero, lax.add, tuple(window), tuple(strides), "VALID")
 
 
 def scaled_difference(

@@ -11,6 +11,7 @@ from jaxdenoise._core.patches import Grid, filter_groups, match, reflected_to
 
 GRIDS = {
     "several tiles": Grid((23, 31), 4, 3, 9),
+    "met in the middle": Grid((28, 35), 4, 3, 9),
     "one patch": Grid((4, 4), 4, 3, 9),
     "a row of patches": Grid((5, 20), 5, 4, 7),
     "window larger than the image": Grid((12, 10), 3, 2, 51),
@@ -30,7 +31,7 @@ def grid(request) -> Grid:
 
 def references(grid: Grid) -> np.ndarray:
     """Corners of the references, tile after tile, repeats included."""
-    rows, columns = grid.references
+    rows, columns = (axis.references for axis in grid.axes)
     return np.asarray([[(y, x) for y in row for x in column] for row in rows for column in columns])
 
 
@@ -50,12 +51,16 @@ def naive_match(guide: np.ndarray, grid: Grid, corner, members: int) -> np.ndarr
 def test_references_cover_the_image_and_look_the_same_from_every_side(grid):
     covered = np.zeros(grid.shape, bool)
     corners = references(grid).reshape(-1, 2)
+    assert (corners >= 0).all()
+    corners = corners[grid.counts.ravel()]
     for y, x in corners:
         covered[y : y + grid.patch_size, x : x + grid.patch_size] = True
     assert covered.all()
     last = np.asarray(grid.shape) - grid.patch_size
     assert {tuple(c) for c in corners} == {tuple(last - c) for c in corners}
-    assert grid.is_first.sum() == len({tuple(c) for c in corners})
+    assert len(corners) == len({tuple(c) for c in corners})
+    for along in corners.T:
+        assert np.diff(np.unique(along)).max(initial=0) <= grid.stride
 
 
 def test_match_equals_exhaustive_search(grid, rng):
@@ -91,7 +96,7 @@ def test_filter_groups_equals_a_loop(grid, rng):
     window = np.linspace(1, 2, p)
     images, extras = filter_groups(weighted, jnp.asarray(planes), grid, ids, window)
     sums = np.zeros((4, *grid.shape))
-    once = grid.is_first.ravel() > 0
+    once = grid.counts.ravel()
     corners = references(grid).reshape(-1, 2)[once]
     for corner, own in zip(corners, np.asarray(ids).reshape(-1, members)[once], strict=True):
         at = [np.s_[:, y : y + p, x : x + p] for y, x in corner + grid.offsets[own]]
@@ -127,7 +132,7 @@ def test_nan_pixel_is_matched_last(rng):
 
 def test_mesh_shares_the_tiles(rng):
     """Eight devices, and a number of tiles that eight does not divide."""
-    grid = GRIDS["several tiles"]
+    grid = Grid((50, 18), 4, 3, 9)
     planes = jnp.asarray(rng.normal(size=(2, *grid.shape)))
 
     def both(planes):
