@@ -9,11 +9,12 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_image
 from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
-from jaxdenoise.groups import subspace
+from jaxdenoise.groups import bm3d, subspace
 from jaxdenoise.noise import Gaussian, NoiseModel, Stabilisable, estimate_sigma
 
 _METHODS: dict[str, Callable[..., Array]] = {
     "bilateral": bilateral,
+    "bm3d": bm3d,
     "mean_shift": mean_shift,
     "nlm": nlm,
     "steering": steering,

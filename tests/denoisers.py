@@ -32,6 +32,7 @@ class Entry:
 
 DENOISERS = {
     "bilateral": Entry("bilateral", {"window_size": 5}),
+    "bm3d": Entry("bm3d", volumes=False),
     "mean_shift": Entry("mean_shift", {"window_size": 5, "iterations": 2}),
     "nlm": Entry("nlm", {"window_size": 7, "patch_size": 3}),
     "nlm_patch": Entry("nlm", {"window_size": 7, "patch_size": 3, "variant": "patch"}),

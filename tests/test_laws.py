@@ -133,7 +133,7 @@ def test_equal_channels_of_fixed_strength_are_grey(entry, noisy):
     if entry.method == "tv":  # its norm runs over the channels together
         out = entry.denoiser(np.stack([noisy] * 3), SIGMA, weight=0.1 * 3**0.5, channel_axis=0)
         grey = entry.denoiser(noisy, SIGMA, weight=0.1)
-    elif entry.method == "subspace":  # it takes the noise of the channels as independent
+    elif entry.method in ("bm3d", "subspace"):  # they take the noise of the channels as independent
         out = entry.denoiser(np.stack([noisy] * 3), SIGMA, channel_axis=0)
         grey = entry.denoiser(noisy, SIGMA / 3**0.5)
     else:
@@ -172,6 +172,7 @@ def test_gradients_match_finite_differences(entry, photograph):
 
 PARAMETERS = {
     "bilateral": {"sigma_range": 0.2, "sigma_spatial": 1.3},
+    "bm3d": {"threshold": 2.5},
     "mean_shift": {"sigma_range": 0.2, "sigma_spatial": 1.3},
     "nlm": {"h": 0.08},
     "steering": {"bandwidth": 1.5, "sensitivity": 0.4},

@@ -16,8 +16,12 @@ from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
 
 
-def map_pieces(fn: Callable[[Any], Any], pieces: Any) -> Any:
-    """`lax.map` over the leading axis, which the devices of the mesh in context share."""
+def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
+    """fn(piece, *shared) for the pieces along the leading axis, shared out over the mesh in context.
+
+    What is traced and not a piece must come in `shared`: reverse mode through `shard_map` does not
+    know what `fn` closes over.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     axes = tuple(
         name
@@ -28,15 +32,18 @@ def map_pieces(fn: Callable[[Any], Any], pieces: Any) -> Any:
     devices = math.prod(mesh.shape[name] for name in axes)
     count = len(jax.tree.leaves(pieces)[0])
     if devices == 1 or count == 1:
-        return lax.map(fn, pieces)
+        return lax.map(lambda piece: fn(piece, *shared), pieces)
     share = -(-count // devices)
     spec = PartitionSpec(axes)
     each_its_share = jax.shard_map(
-        lambda own: lax.map(fn, own), in_specs=spec, out_specs=spec, axis_names=set(axes)
+        lambda own, shared: lax.map(lambda piece: fn(piece, *shared), own),
+        in_specs=(spec, PartitionSpec()),
+        out_specs=spec,
+        axis_names=set(axes),
     )
     # The last piece, repeated, fills what the devices do not share evenly.
     even = jax.tree.map(lambda x: _repeat_last(x, share * devices - count), pieces)
-    return jax.tree.map(lambda x: x[:count], each_its_share(even))
+    return jax.tree.map(lambda x: x[:count], each_its_share(even, shared))
 
 
 def _repeat_last(x: Array, times: int) -> Array:

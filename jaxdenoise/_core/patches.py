@@ -222,20 +222,25 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
 
 
 def filter_groups(
-    shrink: Callable[[list[Array]], tuple[list[Array], Array, list[Array]]],
+    shrink: Callable[..., tuple[list[Array], Array, list[Array]]],
     planes: Array,
     grid: Grid,
     matches: Array,
+    shared: tuple[Array, ...] = (),
+    *,
     window: np.ndarray | None = None,
+    members_axis: int = 1,
 ) -> tuple[Array, Array]:
     """Filter all groups of patches of (F, H, W) and average what they say of a pixel.
 
-    `shrink(groups)` gets a list of F arrays (groups, members, pixels), and returns
+    `shrink(groups, *shared)` gets a list of F arrays (groups, members, pixels), or, if
+    `members_axis` is 0, (members, groups, pixels), as transforms along the members want them. What
+    it uses beside them and is traced must come in `shared`. It returns
 
     - estimates: a list of arrays of that shape;
-    - weights (groups, members), positive: what a patch counts for in the average, `window`
+    - weights, without the last axis, positive: what a patch counts for in the average, `window`
         (patch_size,) along each axis tapering it towards the patch's border;
-    - extras: a list of arrays (groups, members), values of a patch to average in the same way.
+    - extras: a list of arrays of the shape of the weights, values of a patch to average alike.
 
     Returns the averages of estimates and extras, (K, H, W) and (E, H, W).
     """
@@ -247,30 +252,32 @@ def filter_groups(
     chunks = math.ceil(len(references) / _CHUNK)
 
     @jax.checkpoint
-    def of_chunk(pixels: Array, corners: Array, counts: Array) -> tuple[list[Array], Array]:
+    def of_chunk(pixels: Array, chunk: tuple[Array, Array], *shared: Array) -> tuple:
+        corners, counts = chunk
+        corners = jnp.moveaxis(corners, 1, members_axis)
         groups = [
             gather(plane[None], corners, (size, size)).reshape(*corners.shape[:2], -1)
             for plane in pixels
         ]
-        estimates, weights, extras = shrink(groups)
-        weights = weights * counts[:, None]
+        estimates, weights, extras = shrink(groups, *shared)
+        weights = weights * jnp.expand_dims(counts, members_axis)
         tapered = weights[..., None] * taper
         patches = [(tapered * e).reshape(*e.shape[:2], 1, size, size) for e in estimates]
-        return patches, jnp.stack([weights, *(weights * e for e in extras)], axis=-1)
+        return corners, patches, jnp.stack([weights, *(weights * e for e in extras)], axis=-1)
 
-    def in_tile(tile: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    def in_tile(tile: tuple[Array, Array, Array], *shared: Array) -> tuple[Array, Array]:
         pixels, matches, counts = tile
         corners = references + jnp.take(offsets, matches.astype(jnp.int32), axis=0, mode="clip")
 
         def add(sums: tuple[list[Array], Array], chunk: tuple[Array, Array]) -> tuple:
-            corners, _ = chunk
             images, at_corners = sums
-            patches, points = of_chunk(pixels, *chunk)
+            corners, patches, points = of_chunk(pixels, chunk, *shared)
             images = [scatter(i, corners, p) for i, p in zip(images, patches, strict=True)]
             return (images, scatter(at_corners, corners, points[..., None, None])), None
 
         chunk = _split(corners, chunks, "edge"), _split(counts, chunks, "constant")
-        patches, points = jax.eval_shape(of_chunk, pixels, *(part[0] for part in chunk))
+        first = jax.tree.map(lambda x: x[0], chunk)
+        _, patches, points = jax.eval_shape(of_chunk, pixels, first, *shared)
         # Like the tile: under `shard_map` sums must vary over the same mesh axes as what they add.
         blank = jnp.zeros_like(pixels[:1])
         zeros = [blank] * len(patches), jnp.concatenate([blank] * points.shape[-1])
@@ -278,7 +285,7 @@ def filter_groups(
         return jnp.concatenate(images), at_corners
 
     counts = jnp.asarray(grid.counts, planes.dtype)
-    sums = map_pieces(in_tile, (grid.cut(planes), matches, counts))
+    sums = map_pieces(in_tile, (grid.cut(planes), matches, counts), shared)
     images, at_corners = (grid.join(part) for part in sums)
     # What is constant over a patch was put at its corner: one correlation spreads it.
     at_corners = jnp.pad(at_corners, [(0, 0), (size - 1, 0), (size - 1, 0)])

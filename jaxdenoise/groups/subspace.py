@@ -12,22 +12,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice, check_denoiser_input
-from jaxdenoise._core.patches import Grid, filter_groups, match, reflected_to
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.planes import from_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, recorrelate
 from jaxdenoise.groups.trace import Combined, combine_by_pilot, combine_by_sure
 
 # A pilot's remaining error acts like more noise. Measured on Set12; flat from 1.2 to 1.4.
 _PILOT_NOISE = 1.3
-
-
-class Sizes(NamedTuple):
-    """Pixels of a patch, patches of a group, pixels between references and of the window."""
-
-    patch_size: int
-    members: int
-    stride: int
-    window_size: int
 
 
 class Profile(NamedTuple):
@@ -125,20 +116,21 @@ def _checked(
 
 @partial(jax.jit, static_argnames=("profile", "channel_axis"))
 def _subspace(image, sigma, profile, channel_axis):
-    planes = to_planes(image, channel_axis)
-    # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
-    sigma = jnp.zeros_like(planes) + map_to_planes(sigma, image, channel_axis)
-    mix = jnp.asarray(_orthonormal(len(planes)), planes.dtype)
-    y = jnp.tensordot(mix, planes, axes=1)
-    variance = jnp.tensordot(jnp.square(mix), jnp.square(sigma), axes=1)
     largest = max(profile.first.patch_size, profile.later.patch_size)
-    y, variance = (reflected_to(plane, largest) for plane in (y, variance))
+    y, variance = decorrelate(image, sigma, channel_axis, largest)
+    # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
+    variance = jnp.zeros_like(y) + variance
 
-    pilot = _filter(combine_by_sure, profile.first, y, [y, variance])
+    def combine_all(combine: Callable[..., Combined], sizes: Sizes, guide: Array, *planes: Array):
+        """Every pixel's estimate, the variance of its noise, and its gain."""
+        (x,), (noise, gain) = collaborate(partial(_shrink, combine), sizes, guide, [*planes])
+        return x, noise, gain
+
+    pilot, _, gain = combine_all(combine_by_sure, profile.first, y, y, variance)
 
     def again(state: tuple, tau: Array) -> tuple[tuple, None]:
         guide, z, noise, pilot, _ = state
-        x, kept, gain = _filter(combine_by_pilot, profile.later, guide, [z, pilot, noise])
+        x, kept, gain = combine_all(combine_by_pilot, profile.later, guide, z, pilot, noise)
         z = x + tau * (y - x)
         deviation = tau * safe_sqrt(variance) + (1 - tau) * safe_sqrt(kept)
         return (z, z, _PILOT_NOISE * jnp.square(deviation), x, gain), None
@@ -146,43 +138,19 @@ def _subspace(image, sigma, profile, channel_axis):
     m = np.arange(1, profile.passes + 1)
     shares = jnp.asarray(0.7 * (1 - m / profile.passes) ** 1.3, y.dtype)
     # The pilot guides the first of these passes, z the others.
-    start = (pilot[0], y, variance, pilot[0], pilot[2])
-    (*_, x, gain), _ = lax.scan(again, start, shares)
-
-    height, width = planes.shape[1:]
-    x, gain = x[:, :height, :width], gain[:, :height, :width]
-    x = jnp.tensordot(mix.T, x, axes=1)
-    return tuple(from_planes(out, image, channel_axis) for out in (x, gain))
+    (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
+    height, width = to_planes(image, channel_axis).shape[1:]
+    gain = from_planes(gain[:, :height, :width], image, channel_axis)
+    return recorrelate(x, image, channel_axis), gain
 
 
-def _filter(
-    combine: Callable[..., Combined], sizes: Sizes, guide: Array, planes: list[Array]
-) -> tuple[Array, Array, Array]:
-    """Combine all groups: every pixel's estimate, the variance of its noise, and its gain.
-
-    `planes`, (C, H, W), are what `combine` gets groups of, and last the variance of the noise.
-    """
-    _, height, width = guide.shape
-    grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size)
-    matches = match(guide[:1], grid, min(sizes.members, grid.fewest_candidates))
-
-    def shrink(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
-        *groups, variance = groups
-        variance = jnp.mean(variance, axis=(1, 2))
-        combined = combine(*groups, groups[0].shape[-1] * variance)
-        # A floor: no patch outvotes a hundred others.
-        weights = 1 / jnp.maximum(combined.noise, 0.01)
-        return [combined.patches], weights, [combined.noise * variance[:, None], combined.gain]
-
-    def of_channel(planes: list[Array]) -> tuple[Array, Array, Array]:
-        (x,), (noise, gain) = filter_groups(shrink, jnp.stack(planes), grid, matches)
-        return x, noise, gain
-
-    return lax.map(of_channel, planes)
-
-
-def _orthonormal(channels: int) -> np.ndarray:
-    """The cosine transform of the channels: for three of them the mean and two opponent colours."""
-    k, c = np.arange(channels)[:, None], np.arange(channels)
-    rows = np.cos(np.pi * (c + 0.5) * k / channels)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+def _shrink(
+    combine: Callable[..., Combined], groups: list[Array]
+) -> tuple[list[Array], Array, list[Array]]:
+    """Combine groups, the last of which holds the variance of the noise."""
+    *groups, variance = groups
+    variance = jnp.mean(variance, axis=(1, 2))
+    combined = combine(*groups, groups[0].shape[-1] * variance)
+    # A floor: no patch outvotes a hundred others.
+    weights = 1 / jnp.maximum(combined.noise, 0.01)
+    return [combined.patches], weights, [combined.noise * variance[:, None], combined.gain]

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_image
 from jaxdenoise._core.planes import float_dtype, to_planes
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise._core.transforms import dct
 
 _PATCH_SIZE = 8
 # Patches looked at: more do not sharpen the estimate, and memory stays bounded.
@@ -73,8 +74,8 @@ def _estimate_sigma(image, channel_axis):
 
 def _plane_sigma(plane: Array, size: int) -> Array:
     patches = _patches(plane, size)
-    dct = jnp.asarray(_dct_matrix(size), plane.dtype)
-    spectrum = jnp.einsum("ui,pij,vj->puv", dct, patches, dct, precision="highest")
+    matrix = jnp.asarray(dct(size), plane.dtype)
+    spectrum = jnp.einsum("ui,pij,vj->puv", matrix, patches, matrix, precision="highest")
     order = np.add.outer(np.arange(size), np.arange(size))
     low = (order >= 1) & (order < size - 1)
     energy = jnp.sum(jnp.square(spectrum[:, low]), axis=1)
@@ -103,10 +104,3 @@ def _patches(plane: Array, size: int) -> Array:
     patches = jnp.swapaxes(patches, -3, -2)
     return patches.reshape(-1, size, size)
 
-
-def _dct_matrix(size: int) -> np.ndarray:
-    """The orthonormal DCT-II."""
-    u, i = np.mgrid[:size, :size]
-    matrix = np.cos(np.pi * (i + 0.5) * u / size) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix

@@ -94,7 +94,7 @@ def test_filter_groups_equals_a_loop(grid, rng):
     members, p = min(5, grid.fewest_candidates), grid.patch_size
     ids = match(jnp.asarray(planes[:1]), grid, members)
     window = np.linspace(1, 2, p)
-    images, extras = filter_groups(weighted, jnp.asarray(planes), grid, ids, window)
+    images, extras = filter_groups(weighted, jnp.asarray(planes), grid, ids, window=window)
     sums = np.zeros((4, *grid.shape))
     once = grid.counts.ravel()
     corners = references(grid).reshape(-1, 2)[once]

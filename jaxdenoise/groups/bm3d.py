@@ -1,0 +1,159 @@
+"""Block matching and 3-D filtering."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
+from jaxdenoise._core.safe import positive_floor, safe_sqrt
+from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar
+from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, recorrelate
+
+# Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
+_KAISER = 2.5
+# A noise map's variance, of its mean: groups that hold no noise would weigh infinitely much.
+_LEAST_VARIANCE = 1e-6
+
+
+class Profile(NamedTuple):
+    threshold: Sizes
+    wiener: Sizes
+
+
+_PATCH_SIZE = 8
+_PROFILES = {
+    "normal": Profile(Sizes(_PATCH_SIZE, 16, 3, 39), Sizes(_PATCH_SIZE, 32, 3, 39)),
+    "fast": Profile(Sizes(_PATCH_SIZE, 16, 5, 25), Sizes(_PATCH_SIZE, 16, 5, 25)),
+}
+
+
+def bm3d(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    threshold: ArrayLike = 2.7,
+    profile: Literal["normal", "fast"] = "normal",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    r"""Block matching and 3-D filtering: similar patches, their common spectrum attenuated.
+
+    A group of k similar patches of 8 x 8 pixels has the separable spectrum $c = T_3 Y T_2^T$, with
+    Haar's wavelet T_3 along the group. Of a coefficient whose noise has the variance v, a share
+
+    $$\ell = \left(1 + (e / a v)^p\right)^{-1}$$
+
+    is taken away, never of the group's mean. The first stage, with a (1, 5) biorthogonal spline
+    wavelet as T_2, thresholds: e = c^2, $a = \lambda^2$ for the `threshold` $\lambda$, and p = 8,
+    a hard threshold but smooth enough for $\lambda$ to have a gradient. The second, with the cosine
+    transform, matches on the first one's estimate and takes e from its spectrum: with a = p = 1 it
+    would be the empirical Wiener filter, a = 0.8 and p = 1.25 allow for the error of the estimate
+    (measured on Set12: up to 0.04 dB). Groups are averaged by the inverse of the noise that they
+    keep, $1 / \sum (1 - \ell)^2 v$, and a Kaiser window over the patch.
+
+    The indices of the matches carry no gradient, everything after them does.
+
+    **Arguments:**
+
+    - `image`: 2-D, with or without a channel axis; any size.
+    - `sigma`: noise standard deviation in units of the image, a scalar or a map. A map gives every
+        coefficient its own v; pixels less noisy than their group on average lose less, in
+        proportion to their variance.
+    - `threshold`: of the first stage in units of sigma; the paper's 2.7.
+    - `profile`: `"normal"`, a reference every 3 pixels, windows of 39 x 39 and groups of 16, then
+        32 patches; or `"fast"`, every 5 pixels, 25 x 25, and 16 in both stages, about four times
+        faster and 0.2 dB below.
+    - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
+        orthonormal transform (for three of them the opponent colours), matched on their mean and
+        filtered one by one.
+
+    **Returns:** an image of the same shape and units.
+
+    **Raises:** `ValueError` for wrong shapes, an unknown profile, or a negative or non-finite
+    number; `TypeError` for complex images.
+
+    **References:** Dabov, Foi, Katkovnik & Egiazarian, "Image denoising by sparse 3-D
+    transform-domain collaborative filtering", IEEE TIP 2007. Lebrun, "An analysis and
+    implementation of the BM3D image denoising method", IPOL 2012.
+    """
+    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    check_positive_scalar(threshold, name="threshold")
+    check_choice(profile, tuple(_PROFILES), name="profile")
+    return _bm3d(image, sigma, threshold, _PROFILES[profile], channel_axis)
+
+
+@partial(jax.jit, static_argnames=("profile", "channel_axis"))
+def _bm3d(image, sigma, threshold, profile, channel_axis):
+    y, variance = decorrelate(image, sigma, channel_axis, _PATCH_SIZE)
+    # In units of the noise a scalar variance is 1, and only a map has to be carried along.
+    scale = positive_floor(safe_sqrt(jnp.mean(variance)), y)
+    y = y / scale
+    maps = [jnp.maximum(variance / jnp.square(scale), _LEAST_VARIANCE)] if variance.ndim else []
+    limit = jnp.square(jnp.asarray(threshold, y.dtype))
+    aggregate = partial(collaborate, window=np.kaiser(_PATCH_SIZE, _KAISER), members_axis=0)
+    (pilot,), _ = aggregate(_threshold, profile.threshold, y, [y, *maps], (limit,))
+    (x,), _ = aggregate(_wiener, profile.wiener, pilot, [y, pilot, *maps])
+    return recorrelate(scale * x, image, channel_axis)
+
+
+def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, list[Array]]:
+    noisy, *variance = groups
+
+    def loss(energy: Array, variance: Array) -> Array:
+        # Nothing of a coefficient ten times above the threshold is lost in any precision.
+        t = jnp.minimum(energy / (limit * variance), 100)
+        return 1 / (1 + jnp.square(jnp.square(jnp.square(t))))
+
+    return _attenuate(loss, biorthogonal_wavelet(_PATCH_SIZE), noisy, noisy, *variance)
+
+
+def _wiener(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
+    def loss(energy: Array, variance: Array) -> Array:
+        t = energy / (0.8 * variance)
+        return 1 / (1 + t * safe_sqrt(safe_sqrt(t)))
+
+    return _attenuate(loss, dct(_PATCH_SIZE), *groups)
+
+
+def _attenuate(
+    loss: Callable[[Array, Array], Array],
+    transform: np.ndarray,
+    noisy: Array,
+    pilot: Array,
+    variance: Array | None = None,
+) -> tuple[list[Array], Array, list[Array]]:
+    """Take from the spectrum of groups (members, groups, pixels) what is more noise than signal.
+
+    `loss(energy, variance)` is the share to take from a coefficient of that energy in the pilot.
+    Without `variance` that of the noise is 1.
+    """
+    along, across = haar(len(noisy)), np.kron(transform, transform)
+    spectrum, pilot_spectrum = (_analyse(along, across, group) for group in (noisy, pilot))
+    if variance is None:
+        noise, excess = jnp.ones((), noisy.dtype), 1
+    else:
+        noise = _separable(np.square(along), np.square(across), variance)
+        excess = jnp.minimum(variance / jnp.mean(variance, axis=(0, 2), keepdims=True), 1)
+    not_the_mean = np.ones((len(along), 1, len(across)))
+    not_the_mean[0, 0, 0] = 0
+    lost = loss(jnp.square(pilot_spectrum), noise) * jnp.asarray(not_the_mean, noisy.dtype)
+    removed = _separable(along.T, np.linalg.inv(across), lost * spectrum)
+    kept = jnp.sum(jnp.square(1 - lost) * noise, axis=(0, 2))
+    return [noisy - excess * removed], jnp.broadcast_to(1 / kept, noisy.shape[:2]), []
+
+
+def _analyse(along: np.ndarray, across: np.ndarray, group: Array) -> Array:
+    # Beside a large mean, which is kept anyway, rounding would blur the rest.
+    return _separable(along, across, group - jnp.mean(group, axis=(0, 2), keepdims=True))
+
+
+def _separable(along: np.ndarray, across: np.ndarray, group: Array) -> Array:
+    """A transform of the members, one of the pixels: two products of large matrices."""
+    pixels = jnp.matmul(group, jnp.asarray(across.T, group.dtype), precision="highest")
+    return jnp.tensordot(jnp.asarray(along, group.dtype), pixels, axes=1, precision="highest")
