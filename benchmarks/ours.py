@@ -13,6 +13,8 @@ def ours(names: Sequence[str] | None = None) -> dict[str, Callable[..., Array]]:
     methods = {}
     for name in jd.methods():
         methods[name] = getattr(jd, name)
+        if name == "bm3d":
+            methods["bm3d_fast"] = partial(jd.bm3d, profile="fast")
         if name == "nlm":
             methods["nlm_patch"] = partial(jd.nlm, variant="patch")
         if name == "subspace":

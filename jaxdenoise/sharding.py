@@ -19,10 +19,9 @@ def shard(
 ) -> Callable[..., Array]:
     """Run a denoiser over all devices of a mesh, with the result of one device.
 
-    With `batch` the devices share the images. Without it they share the tiles of one image, in
-    methods on groups of patches (`subspace`); the kernel filters and `tv` do not share theirs yet
-    and run whole on every device. Composes with `jit`, `grad` and `vmap`. In float32 a group's last
-    members may differ where two patches are equally similar up to rounding.
+    With `batch` the devices share the images. Without it they share the tiles of one image, each
+    with all the pixels that its windows reach; `tv` has more than one only above about 500 pixels
+    a side. Composes with `jit`, `grad` and `vmap`.
 
     **Arguments:**
 

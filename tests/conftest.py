@@ -12,7 +12,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Eight virtual devices: what is sharded here is sharded on a node of accelerators.
 jax.config.update("jax_num_cpu_devices", 8)
-# Compiling dominates the run; whatever was compiled once is read from disk afterwards.
+# Compiling dominates the run: unoptimised machine code is there in half the time. The flag is read
+# when the first device is, and taken back for the processes that tests start.
+with pytest.MonkeyPatch.context() as environment:
+    flags = os.environ.get("XLA_FLAGS", "")
+    environment.setenv("XLA_FLAGS", f"{flags} --xla_backend_optimization_level=0")
+    jax.devices()
+# Whatever was compiled once is read from disk afterwards.
 _CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", Path(__file__).parent.parent / ".cache/jax")
 jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -50,6 +50,8 @@ def test_image_and_sigma(method, image, given, error, match):
         ("bilateral", {"sigma_range": np.inf}, "sigma_range"),
         ("bilateral", {"sigma_spatial": 0.0}, "sigma_spatial must be finite and positive"),
         ("bilateral", {"sigma_spatial": np.ones(3)}, "sigma_spatial must be a scalar"),
+        ("bm3d", {"threshold": -1.0}, "threshold must be finite"),
+        ("bm3d", {"profile": "best"}, "profile must be one of 'normal', 'fast', got 'best'"),
         ("mean_shift", {"iterations": 0}, "iterations must be a positive integer"),
         ("mean_shift", {"sigma_range": np.ones((3, 3))}, "sigma_range must be a scalar or"),
         ("steering", {"order": 2}, "order must be one of 0, 1"),

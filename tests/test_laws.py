@@ -289,7 +289,7 @@ def test_tiles_leave_no_seam(entry, photograph, monkeypatch):
     whole, gradients = result_and_gradients()
     monkeypatch.setattr("jaxdenoise._core.tiles._AREA", {2: 80, 3: 80})
     monkeypatch.setattr("jaxdenoise._core.tiles._SIDE", {2: 10, 3: 10})
-    monkeypatch.setattr("jaxdenoise._core.patches._TILE", (2, 3))
+    monkeypatch.setattr("jaxdenoise._core.grid._TILE", (2, 3))
     monkeypatch.setattr("jaxdenoise._core.patches._CHUNK", 4)
     monkeypatch.setattr(sys.modules["jaxdenoise.filters.tv"], "_TILE_SIDE", {2: 30, 3: 30})
     tiled, tiled_gradients = result_and_gradients()

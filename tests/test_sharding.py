@@ -1,11 +1,15 @@
 """The devices of a mesh agree with one device."""
 
+import sys
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxdenoise as jd
+from tests.denoisers import DENOISERS
 
 
 @pytest.fixture
@@ -16,24 +20,37 @@ def noisy(photograph) -> np.ndarray:
 @pytest.fixture
 def small_tiles(monkeypatch):
     jax.clear_caches()
-    monkeypatch.setattr("jaxdenoise._core.patches._TILE", (2, 3))
+    monkeypatch.setattr("jaxdenoise._core.grid._TILE", (2, 3))
+    monkeypatch.setattr("jaxdenoise._core.tiles._AREA", {2: 200})
+    monkeypatch.setattr("jaxdenoise._core.tiles._SIDE", {2: 20})
+    monkeypatch.setattr(sys.modules["jaxdenoise.filters.tv"], "_TILE_SIDE", {2: 30})
     yield
     jax.clear_caches()
 
 
-def test_tiles_of_one_image(noisy, small_tiles):
-    shared = jd.shard(jd.subspace)
+@pytest.mark.parametrize("entry", DENOISERS.values(), ids=DENOISERS.keys())
+def test_tiles_of_one_image(entry, noisy, small_tiles):
+    given = {"iterations": 5} if entry.method == "tv" else {}
 
-    def loss(denoiser):
-        return lambda image, sigma: jnp.sum(jnp.square(denoiser(image, sigma)))
+    def result_and_gradients(denoiser, image, sigma):
+        def loss(image, sigma):
+            out = denoiser(image, sigma, **given)
+            return jnp.sum(jnp.square(out)), out
 
-    alone = jd.subspace(noisy, 0.1)
-    out = shared(noisy, 0.1)
-    np.testing.assert_allclose(out, alone, atol=1e-10)
-    np.testing.assert_allclose(jax.jit(shared)(noisy, 0.1), alone, atol=1e-10)
-    expected = jax.grad(loss(jd.subspace), argnums=(0, 1))(noisy, 0.1)
-    gradient = jax.grad(loss(shared), argnums=(0, 1))(noisy, 0.1)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8), gradient, expected)
+        (_, out), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(image, sigma)
+        return out, gradients
+
+    alone = jax.jit(partial(result_and_gradients, entry.denoiser))(noisy, 0.1)
+    shared = jax.jit(partial(result_and_gradients, jd.shard(entry.denoiser)))(noisy, 0.1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), shared, alone)
+
+
+@pytest.mark.parametrize("method", ["bm3d", "subspace"])
+def test_equal_to_the_bit(method, noisy, small_tiles):
+    """Rounding that differed would show, where two patches are about as similar, as another one."""
+    denoiser, noisy = getattr(jd, method), noisy.astype(np.float32)
+    sigma = np.float32(0.1)
+    np.testing.assert_array_equal(jd.shard(denoiser)(noisy, sigma), denoiser(noisy, sigma))
 
 
 @pytest.mark.parametrize("sigma", [0.1, np.linspace(0.05, 0.2, 8)])

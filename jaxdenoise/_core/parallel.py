@@ -17,7 +17,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 
 def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
-    """fn(piece, *shared) for the pieces along the leading axis, shared out over the mesh in context.
+    """fn(piece, *shared) for all pieces along the leading axis, spread over the mesh in context.
 
     What is traced and not a piece must come in `shared`: reverse mode through `shard_map` does not
     know what `fn` closes over.
@@ -43,7 +43,9 @@ def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
     )
     # The last piece, repeated, fills what the devices do not share evenly.
     even = jax.tree.map(lambda x: _repeat_last(x, share * devices - count), pieces)
-    return jax.tree.map(lambda x: x[:count], each_its_share(even, shared))
+    # Gathered before anything is made of them: sums over pieces keep the order of one device.
+    everything = jax.lax.with_sharding_constraint(each_its_share(even, shared), PartitionSpec())
+    return jax.tree.map(lambda x: x[:count], everything)
 
 
 def _repeat_last(x: Array, times: int) -> Array:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxdenoise._core.parallel import map_pieces
+
 # Pixels of a tile and its longest side along the contiguous axis, for 2-D and 3-D. The halo of a
 # volume's tile is relatively larger, so its tiles are too.
 _AREA = {2: 2**15, 3: 2**17}
@@ -47,26 +49,28 @@ def crop(x: Array, margin: Sequence[int]) -> Array:
 
 
 def map_tiles(
-    fn: Callable[[Array, Array], Array],
+    fn: Callable[..., Array],
     planes: Array,
     halo: Sequence[int],
+    shared: tuple[Array, ...] = (),
     core: tuple[int, ...] | None = None,
 ) -> Array:
     """Apply `fn` to overlapping tiles of (F, *spatial) and put the results together.
 
-    `fn(tile, inside)` gets a tile (F, *core + 2 * halo), continued over the border of the image
-    by reflection, and a mask (*core + 2 * halo) that is 1 inside the image and 0 outside; it
-    returns (K, *core). The result is (K, *spatial). The default core suits a window scan.
+    `fn(tile, inside, *shared)` gets a tile (F, *core + 2 * halo), continued over the border of the
+    image by reflection, and a mask (*core + 2 * halo) that is 1 inside the image and 0 outside; it
+    returns (K, *core). The result is (K, *spatial). What `fn` uses beside them and is traced must
+    come in `shared`. The default core suits a window scan.
     """
     spatial = planes.shape[1:]
     core = tile_shape(spatial) if core is None else core
     if core == spatial and not any(halo):
-        return fn(planes, jnp.ones(spatial, planes.dtype))
+        return fn(planes, jnp.ones(spatial, planes.dtype), *shared)
     counts = tuple(math.ceil(size / t) for size, t in zip(spatial, core, strict=True))
     masks = []
     for axis, (size, t, count, h) in enumerate(zip(spatial, core, counts, halo, strict=True)):
         indices = t * np.arange(count)[:, None] + np.arange(-h, t + h)
-        masks.append(jnp.asarray((indices >= 0) & (indices < size), planes.dtype))
+        masks.append(np.asarray((indices >= 0) & (indices < size), planes.dtype))
         # Each spatial axis becomes two, (count, t + 2h); this one is preceded by `axis` such pairs.
         planes = jnp.take(planes, mirror(indices, size), axis=1 + 2 * axis, mode="clip")
     tile_axes = range(1, planes.ndim, 2)
@@ -74,15 +78,15 @@ def map_tiles(
     tiles = tiles.reshape(math.prod(counts), *tiles.shape[len(counts) :])
     positions = np.stack(np.unravel_index(np.arange(len(tiles)), counts), axis=1)
 
-    def one(tile_and_position: tuple[Array, Array]) -> Array:
+    def one(tile_and_position: tuple[Array, Array], *shared: Array) -> Array:
         tile, position = tile_and_position
         inside = jnp.ones((), tile.dtype)
         for axis, mask in enumerate(masks):
-            row = lax.dynamic_index_in_dim(mask, position[axis], keepdims=False)
+            row = lax.dynamic_index_in_dim(jnp.asarray(mask), position[axis], keepdims=False)
             inside = jnp.expand_dims(inside, -1) * row.reshape((1,) * axis + row.shape)
-        return fn(tile, inside)
+        return fn(tile, inside, *shared)
 
-    out = lax.map(one, (tiles, jnp.asarray(positions, jnp.int32)))
+    out = map_pieces(one, (tiles, jnp.asarray(positions, jnp.int32)), shared)
     return _join(out, counts, spatial)
 
 

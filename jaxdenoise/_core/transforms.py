@@ -23,7 +23,8 @@ def biorthogonal_wavelet(size: int) -> np.ndarray:
         pairs = np.arange(0, n, 2)
         details.append(scaling[pairs] - scaling[pairs + 1])
         # Over rows shorter than the filter its taps wrap around and add up.
-        scaling = sum(tap * scaling[(pairs + k - 4) % n] for k, tap in enumerate(low))
+        neighbours = (pairs[:, None] + np.arange(-4, 6)) % n
+        scaling = np.einsum("k,pkx->px", low, scaling[neighbours])
     rows = np.concatenate([scaling, *reversed(details)])
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -83,7 +83,7 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
     features, squared_difference = scaled_difference(y, sigma_range)
     f = len(features)
 
-    def filter_tile(tile: Array, inside: Array) -> Array:
+    def filter_tile(tile: Array, inside: Array, falloff: Array) -> Array:
         falloffs = jnp.broadcast_to(falloff, weight_shape(inside.shape, radius))
 
         def weight(here: list[Array], there: list[Array], offset: Array) -> Array:
@@ -95,6 +95,5 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
         *x, total = (s + crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack([safe_divide(v, total) for v in x])
 
-    return from_planes(
-        map_tiles(filter_tile, jnp.concatenate([features, y]), halo), image, channel_axis
-    )
+    x = map_tiles(filter_tile, jnp.concatenate([features, y]), halo, (falloff,))
+    return from_planes(x, image, channel_axis)

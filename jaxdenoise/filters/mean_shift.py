@@ -89,10 +89,10 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
     radius = clip_radius(window_size, y.shape[1:])
     c, d = len(y), y.ndim - 1
 
-    def climb(tile: Array, inside: Array) -> Array:
+    def climb(tile: Array, inside: Array, sigma_spatial: Array) -> Array:
         start, bandwidth = crop(tile[:c], radius), crop(tile[c], radius)
         # How much squared difference in value a squared pixel of distance is worth.
-        exchange = bandwidth / (2 * jnp.square(jnp.asarray(sigma_spatial, y.dtype)))
+        exchange = bandwidth / (2 * jnp.square(sigma_spatial))
         data = [*tile[:c], inside]
 
         def shift(state: tuple[list[Array], list[Array]], _) -> tuple:
@@ -117,5 +117,6 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
         (value, _), _ = lax.scan(shift, (list(start), still), None, length=iterations)
         return jnp.stack(value)
 
-    x = map_tiles(climb, jnp.concatenate([y, bandwidth]), radius)
+    sigma_spatial = jnp.asarray(sigma_spatial, y.dtype)
+    x = map_tiles(climb, jnp.concatenate([y, bandwidth]), radius, (sigma_spatial,))
     return from_planes(x, image, channel_axis)

@@ -106,7 +106,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         distance = _patch_sum(squared_difference(here[:f], there[:f]), patch_size) / area
         return jnp.exp(-jnp.square(jnp.maximum(distance - bias, 0)))
 
-    def similarity_sums(tile: Array, values: list[Array]) -> list[Array]:
+    def similarity_sums(tile: Array, values: list[Array], bias: Array) -> list[Array]:
         biases = jnp.broadcast_to(bias, weight_shape(tile.shape[1:], radius, reach))
         sums = symmetric_window_sums(
             lambda here, there, _: similarity(here, there, biases),
@@ -118,14 +118,14 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         own = (_SELF_WEIGHT * crop(v, symmetric_halo(radius, reach)) for v in values)
         return [s + v for s, v in zip(sums, own, strict=True)]
 
-    def pixelwise(tile: Array, inside: Array) -> Array:
-        *x, total = similarity_sums(tile[:f], [*(v * inside for v in tile[f:]), inside])
+    def pixelwise(tile: Array, inside: Array, bias: Array) -> Array:
+        *x, total = similarity_sums(tile[:f], [*(v * inside for v in tile[f:]), inside], bias)
         return jnp.stack([safe_divide(v, total) for v in x])
 
-    def degree(tile: Array, inside: Array) -> Array:
-        return jnp.stack(similarity_sums(tile, [inside]))
+    def degree(tile: Array, inside: Array, bias: Array) -> Array:
+        return jnp.stack(similarity_sums(tile, [inside], bias))
 
-    def patchwise(tile: Array, inside: Array) -> Array:
+    def patchwise(tile: Array, inside: Array, bias: Array) -> Array:
         values = [*(v * inside for v in tile[f + 1 :]), inside]
         # One reach for the distance of two patches, one for spreading their weight over them.
         biases = jnp.broadcast_to(bias, weight_shape(inside.shape, radius, reach))
@@ -141,12 +141,13 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack([safe_divide(v, total) for v in x])
 
+    halo = symmetric_halo(radius, reach)
     if variant == "pixel":
-        x = map_tiles(pixelwise, jnp.concatenate([features, y]), symmetric_halo(radius, reach))
+        x = map_tiles(pixelwise, jnp.concatenate([features, y]), halo, (bias,))
     else:
-        total = map_tiles(degree, features, symmetric_halo(radius, reach))
+        total = map_tiles(degree, features, halo, (bias,))
         planes = jnp.concatenate([features, lax.rsqrt(total), y])
-        x = map_tiles(patchwise, planes, symmetric_halo(radius, 2 * reach))
+        x = map_tiles(patchwise, planes, symmetric_halo(radius, 2 * reach), (bias,))
     return from_planes(x, image, channel_axis)
 
 

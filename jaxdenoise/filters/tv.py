@@ -79,19 +79,22 @@ def _tv(image, sigma, weight, iterations, channel_axis):
     if weight.ndim:
         weight = jnp.mean(weight, axis=0, keepdims=True)
     core, halo = _tiling(y.shape[1:], iterations)
-    step = jnp.asarray(1 / (4 * (y.ndim - 1)), y.dtype)
 
-    def minimise(tile: Array, inside: Array) -> Array:
+    def minimise(tile: Array, inside: Array, *weight: Array) -> Array:
+        step = jnp.asarray(1 / (4 * inside.ndim), tile.dtype)
         steps = [step] * inside.ndim
         if any(halo):
             # No flux between a pixel of the image and what continues it in a tile.
             steps = [step * inside * _ahead(inside, axis) for axis in range(inside.ndim)]
-        radius = tile[c] if weight.ndim else weight
+        radius = weight[0] if weight else tile[c]
         return crop(jnp.stack(_minimise([*tile[:c]], radius, steps, iterations)), halo)
 
     c = len(y)
-    planes = jnp.concatenate([y, weight]) if weight.ndim else y
-    return from_planes(map_tiles(minimise, planes, halo, core), image, channel_axis)
+    if weight.ndim:
+        x = map_tiles(minimise, jnp.concatenate([y, weight]), halo, core=core)
+    else:
+        x = map_tiles(minimise, y, halo, (weight,), core)
+    return from_planes(x, image, channel_axis)
 
 
 def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

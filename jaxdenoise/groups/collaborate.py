@@ -8,7 +8,8 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.patches import Grid, filter_groups, match, reflected_to
+from jaxdenoise._core.grid import Grid
+from jaxdenoise._core.patches import filter_groups, match, reflected_to
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.transforms import dct
 

@@ -143,9 +143,11 @@ def _safe_inverse(matrix: Array) -> Array:
     n = matrix.shape[-1]
     info = jnp.finfo(matrix.dtype)
     scale = jnp.trace(matrix, axis1=1, axis2=2)[:, None, None] / n + math.sqrt(info.tiny)
+    # A quotient XLA may turn into this product or not, so that devices would not agree to the bit.
+    unit = 1 / scale
     # Rounding makes eigenvalues of about n eps negative; the jitter is well above.
     jitter = 10 * float(info.eps) * _eye(matrix)
-    return spd_inverse(matrix / scale + jitter) / scale
+    return unit * spd_inverse(unit * matrix + jitter)
 
 
 def _eye(matrix: Array) -> Array:

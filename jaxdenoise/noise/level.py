@@ -103,4 +103,3 @@ def _patches(plane: Array, size: int) -> Array:
     patches = jnp.take(jnp.take(plane, rows, axis=-2), columns, axis=-1)
     patches = jnp.swapaxes(patches, -3, -2)
     return patches.reshape(-1, size, size)
-

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
+from jaxdenoise._core import grid as grids
 from jaxdenoise._core import patches
-from jaxdenoise._core.patches import Grid, filter_groups, match, reflected_to
+from jaxdenoise._core.grid import Grid
+from jaxdenoise._core.patches import filter_groups, match, reflected_to
 
 GRIDS = {
     "several tiles": Grid((23, 31), 4, 3, 9),
@@ -20,7 +22,7 @@ GRIDS = {
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(patches, "_TILE", (3, 4))
+    monkeypatch.setattr(grids, "_TILE", (3, 4))
     monkeypatch.setattr(patches, "_CHUNK", 5)
 
 
