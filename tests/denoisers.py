@@ -17,8 +17,6 @@ class Entry:
     # Forward differences look one way: isotropic TV commutes with transposition alone.
     flips: bool = True
     volumes: bool = True
-    # Groups take the mean of a map, so its steps blur over the patches that straddle them.
-    sharp_maps: bool = True
 
     @property
     def denoiser(self):
@@ -38,6 +36,6 @@ DENOISERS = {
     "nlm_patch": Entry("nlm", {"window_size": 7, "patch_size": 3, "variant": "patch"}),
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
     "steering_constant": Entry("steering", {"window_size": 5, "iterations": 1, "order": 0}),
-    "subspace": Entry("subspace", volumes=False, sharp_maps=False),
+    "subspace": Entry("subspace", volumes=False),
     "tv": Entry("tv", {"iterations": 400}, flips=False),
 }

@@ -1,4 +1,4 @@
-"""The inverse of many small symmetric positive definite matrices, without LAPACK.
+"""Inverses of many small symmetric positive definite matrices, and of their roots, without LAPACK.
 
 LAPACK calls deadlock on a CPU when two executions run at once. What replaces them is as fast: a
 matrix is halved by its Schur complement, which is matrix products, until elimination, with the
@@ -24,6 +24,25 @@ def spd_inverse(a: Array) -> Array:
 def _spd_inverse_jvp(primals, tangents):
     inverse = spd_inverse(*primals)
     return inverse, -inverse @ tangents[0] @ inverse
+
+
+def inverse_sqrt(a: Array, iterations: int = 30) -> Array:
+    """The inverse square root of a symmetric positive definite matrix, by Newton and Schulz.
+
+    The coupled iteration of Higham, "Functions of Matrices" 2008, equation 6.35: products alone. It
+    converges quadratically once eigenvalues, relative to their sum, are of order 1; one of 1e-6
+    takes about 20 iterations to get there.
+    """
+    eye = jnp.eye(a.shape[-1], dtype=a.dtype)
+    scale = jnp.trace(a)
+
+    def improve(state: tuple[Array, Array], _) -> tuple[tuple[Array, Array], None]:
+        root, inverse = state
+        step = (3 * eye - inverse @ root) / 2
+        return (root @ step, step @ inverse), None
+
+    (_, inverse), _ = lax.scan(improve, (a / scale, eye), None, length=iterations)
+    return inverse / jnp.sqrt(scale)
 
 
 def _inverse(a: Array) -> Array:

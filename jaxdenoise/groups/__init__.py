@@ -3,5 +3,6 @@
 from jaxdenoise.groups.bm3d import bm3d as bm3d
 from jaxdenoise.groups.subspace import degrees_of_freedom as degrees_of_freedom
 from jaxdenoise.groups.subspace import subspace as subspace
+from jaxdenoise.groups.trace import descend_trace_risk as descend_trace_risk
 from jaxdenoise.groups.trace import minimise_trace_risk as minimise_trace_risk
 from jaxdenoise.groups.trace import trace_risk as trace_risk

@@ -12,14 +12,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
-from jaxdenoise._core.safe import positive_floor, safe_sqrt
+from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar
-from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, recorrelate
+from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, own_noise, recorrelate
 
 # Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
 _KAISER = 2.5
-# A noise map's variance, of its mean: groups that hold no noise would weigh infinitely much.
-_LEAST_VARIANCE = 1e-6
 
 
 class Profile(NamedTuple):
@@ -90,18 +88,14 @@ def bm3d(
 
 @partial(jax.jit, static_argnames=("profile", "channel_axis"))
 def _bm3d(image, sigma, threshold, profile, channel_axis):
-    y, variance = decorrelate(image, sigma, channel_axis, _PATCH_SIZE)
-    # In units of the noise a scalar variance is 1, and only a map has to be carried along.
-    scale = positive_floor(safe_sqrt(jnp.mean(variance)), y)
-    # A quotient XLA may turn into this product or not, and matches would fall the other way.
-    unit = 1 / scale
-    y = y * unit
-    maps = [jnp.maximum(variance * unit**2, _LEAST_VARIANCE)] if variance.ndim else []
+    y, variance, unit = decorrelate(image, sigma, channel_axis, _PATCH_SIZE)
+    # Noise of one strength need not be carried along.
+    maps = [variance] if variance.ndim else []
     limit = jnp.square(jnp.asarray(threshold, y.dtype))
     aggregate = partial(collaborate, window=np.kaiser(_PATCH_SIZE, _KAISER), members_axis=0)
     (pilot,), _ = aggregate(_threshold, profile.threshold, y, [y, *maps], (limit,))
     (x,), _ = aggregate(_wiener, profile.wiener, pilot, [y, pilot, *maps])
-    return recorrelate(scale * x, image, channel_axis)
+    return recorrelate(x, unit, image, channel_axis)
 
 
 def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, list[Array]]:
@@ -146,10 +140,7 @@ def _attenuate(
     lost = loss(jnp.square(pilot_spectrum), noise) * jnp.asarray(not_the_mean, noisy.dtype)
     removed = _separable(along.T, np.linalg.inv(across), lost * spectrum)
     if variance is not None:
-        # A pixel less noisy than its group: what it loses beyond 4 sigma is the others' noise.
-        own = jnp.clip(removed, -4 * jnp.sqrt(variance), 4 * jnp.sqrt(variance))
-        share = jnp.minimum(variance / jnp.mean(variance, axis=(0, 2), keepdims=True), 1)
-        removed = own + share * (removed - own)
+        removed = own_noise(removed, variance, members_axis=0)
     kept = jnp.sum(jnp.square(1 - lost) * noise, axis=(0, 2))
     return [noisy - removed], jnp.broadcast_to(1 / kept, noisy.shape[:2]), []
 

@@ -11,7 +11,11 @@ from jax.typing import ArrayLike
 from jaxdenoise._core.grid import Grid
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.safe import positive_floor, safe_sqrt
 from jaxdenoise._core.transforms import dct
+
+# Of a noise map, relative to its mean: patches without any noise would weigh infinitely much.
+_LEAST_VARIANCE = 1e-6
 
 
 class Sizes(NamedTuple):
@@ -23,29 +27,43 @@ class Sizes(NamedTuple):
     window_size: int
 
 
+class Decorrelated(NamedTuple):
+    """An image in decorrelated channels, the first their mean, and in units of its noise."""
+
+    planes: Array
+    variance: Array  # 1, or a map of mean 1
+    unit: Array
+
+
 def decorrelate(
     image: ArrayLike, sigma: ArrayLike, channel_axis: int | None, patch_size: int
-) -> tuple[Array, Array]:
-    """An image and the variance of its noise in decorrelated channels, the first their mean.
+) -> Decorrelated:
+    """Ready for `collaborate`; an image smaller than a patch is continued.
 
-    The DCT of the channels is orthonormal, for three of them the mean and two opponent colours;
-    so a scalar variance stays one. An image smaller than a patch is continued.
+    The DCT of the channels is orthonormal (for three of them the mean and two opponent colours),
+    so noise of one strength stays so.
     """
     planes = to_planes(image, channel_axis)
     variance = jnp.square(map_to_planes(sigma, image, channel_axis))
     mix = jnp.asarray(dct(len(planes)), planes.dtype)
     planes = reflected_to(jnp.tensordot(mix, planes, axes=1), patch_size)
+    unit = positive_floor(safe_sqrt(jnp.mean(variance)), planes)
+    # Not a quotient, which XLA may turn into this product or not: matches would fall another way.
+    inverse = 1 / unit
     if variance.ndim:
         variance = jnp.tensordot(jnp.square(mix), variance, axes=1)
-        variance = reflected_to(variance, patch_size)
-    return planes, variance
+        variance = reflected_to(variance * jnp.square(inverse), patch_size)
+        variance = jnp.maximum(variance, _LEAST_VARIANCE)
+    else:
+        variance = jnp.ones((), planes.dtype)
+    return Decorrelated(planes * inverse, variance, unit)
 
 
-def recorrelate(planes: Array, image: ArrayLike, channel_axis: int | None) -> Array:
-    """Back to the channels, size and layout of `image`."""
+def recorrelate(planes: Array, unit: Array, image: ArrayLike, channel_axis: int | None) -> Array:
+    """Back to the channels, units, size and layout of `image`."""
     height, width = to_planes(image, channel_axis).shape[1:]
     mix = jnp.asarray(dct(len(planes)), planes.dtype)
-    planes = jnp.tensordot(mix.T, planes[:, :height, :width], axes=1)
+    planes = jnp.tensordot(mix.T, unit * planes[:, :height, :width], axes=1)
     return from_planes(planes, image, channel_axis)
 
 
@@ -84,3 +102,15 @@ def collaborate(
 
     images, extras = lax.map(of_channel, planes)
     return jnp.swapaxes(images, 0, 1), jnp.swapaxes(extras, 0, 1)
+
+
+def own_noise(removed: Array, variance: Array, members_axis: int = 1) -> Array:
+    """What is taken from the pixels of groups, bounded by their own noise.
+
+    Where a pixel is less noisy than its group on average, what it loses beyond 4 of its standard
+    deviations is its neighbours' noise.
+    """
+    bound = 4 * jnp.sqrt(variance)
+    own = jnp.clip(removed, -bound, bound)
+    average = jnp.mean(variance, axis=(members_axis, 2), keepdims=True)
+    return own + jnp.minimum(variance / average, 1) * (removed - own)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_denoiser_input
 from jaxdenoise._core.planes import from_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, recorrelate
+from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, own_noise, recorrelate
 from jaxdenoise.groups.trace import Combined, combine_by_pilot, combine_by_sure
 
 # A pilot's remaining error acts like more noise. Measured on Set12; flat from 1.2 to 1.4.
@@ -66,8 +66,8 @@ def subspace(
     **Arguments:**
 
     - `image`: 2-D, with or without a channel axis; any size.
-    - `sigma`: noise standard deviation in units of the image, a scalar or a map. A group takes
-        the mean of the variances of its pixels, so a map should be smooth on the scale of a patch.
+    - `sigma`: noise standard deviation in units of the image, a scalar or a map, of which a patch
+        takes the mean variance.
     - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, six more with a wider window
         and a denser grid, at more than three times the cost.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
@@ -117,13 +117,16 @@ def _checked(
 @partial(jax.jit, static_argnames=("profile", "channel_axis"))
 def _subspace(image, sigma, profile, channel_axis):
     largest = max(profile.first.patch_size, profile.later.patch_size)
-    y, variance = decorrelate(image, sigma, channel_axis, largest)
+    y, variance, unit = decorrelate(image, sigma, channel_axis, largest)
+    mapped = variance.ndim > 0
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = jnp.zeros_like(y) + variance
 
     def combine_all(combine: Callable[..., Combined], sizes: Sizes, guide: Array, *planes: Array):
         """Every pixel's estimate, the variance of its noise, and its gain."""
-        (x,), (noise, gain) = collaborate(partial(_shrink, combine), sizes, guide, [*planes])
+        (x,), (noise, gain) = collaborate(
+            partial(_shrink, combine, mapped), sizes, guide, [*planes]
+        )
         return x, noise, gain
 
     pilot, _, gain = combine_all(combine_by_sure, profile.first, y, y, variance)
@@ -141,16 +144,18 @@ def _subspace(image, sigma, profile, channel_axis):
     (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
     height, width = to_planes(image, channel_axis).shape[1:]
     gain = from_planes(gain[:, :height, :width], image, channel_axis)
-    return recorrelate(x, image, channel_axis), gain
+    return recorrelate(x, unit, image, channel_axis), gain
 
 
 def _shrink(
-    combine: Callable[..., Combined], groups: list[Array]
+    combine: Callable[..., Combined], mapped: bool, groups: list[Array]
 ) -> tuple[list[Array], Array, list[Array]]:
     """Combine groups, the last of which holds the variance of the noise."""
     *groups, variance = groups
-    variance = jnp.mean(variance, axis=(1, 2))
-    combined = combine(*groups, groups[0].shape[-1] * variance)
+    before = jnp.mean(variance, axis=2)
+    patches, gain, share = combine(*groups, variance.shape[2] * before)
+    if mapped:
+        patches = groups[0] - own_noise(groups[0] - patches, variance)
     # A floor: no patch outvotes a hundred others.
-    weights = 1 / jnp.maximum(combined.noise, 0.01)
-    return [combined.patches], weights, [combined.noise * variance[:, None], combined.gain]
+    weights = 1 / (before * jnp.maximum(share, 0.01))
+    return [patches], weights, [before * share, gain]

@@ -1,21 +1,26 @@
 """The trace functional: the risk of denoising a group of patches by combining them linearly.
 
-A group is Y = X + W in R^{k x n}, k patches of n pixels, with noise of variance sigma^2. Its
-estimate is Theta Y, and with S = X X^T and nu = n sigma^2 the risk E ||Theta Y - X||^2 is
+A group is Y = X + W in R^{k x n}, k patches of n pixels; row j of the noise W has the expected
+squared norm nu_j. Its estimate is Theta Y, and with S = X X^T the risk E ||Theta Y - X||^2 is
 
-    J(Theta) = tr[(I - Theta) S (I - Theta)^T] + nu tr(Theta Theta^T).
+    J(Theta) = tr[(I - Theta) S (I - Theta)^T] + tr(Theta D Theta^T),    D = diag(nu).
 """
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from jaxdenoise._core.checks import check_choice, check_real
-from jaxdenoise._core.inverse import spd_inverse
+from jaxdenoise._core.checks import check_choice, check_count, check_real
+from jaxdenoise._core.inverse import inverse_sqrt, spd_inverse
+
+# Of a patch's noise, where 1 is a pixel's on average: 1 / nu^2 must not overflow.
+_LEAST_ENERGY = 1e-12
 
 
 def trace_risk(
@@ -23,16 +28,18 @@ def trace_risk(
 ) -> Float[Array, "..."]:
     r"""The quadratic risk of combining patches linearly, as a trace functional.
 
-    $$J(\Theta) = \mathrm{tr}[(I - \Theta) S (I - \Theta)^T] + \nu\, \mathrm{tr}(\Theta\Theta^T)$$
+    $$J(\Theta) = \mathrm{tr}[(I - \Theta) S (I - \Theta)^T]
+    + \mathrm{tr}(\Theta D \Theta^T), \qquad D = \mathrm{diag}(\nu)$$
 
     For $S = X X^T$ of the clean group and $\nu = n \sigma^2$ it is $E \|\Theta Y - X\|_F^2$. For
-    $S = Y Y^T - \nu I$ of the noisy group its mean over the noise is the same (SURE).
+    $S = Y Y^T - D$ of the noisy group its mean over the noise is the same (SURE).
 
     **Arguments:**
 
     - `theta`: (..., k, k), row i the coefficients of patch i's estimate.
     - `second_moment`: S, (..., k, k), symmetric.
-    - `noise_energy`: nu, the expected squared norm of a patch's noise, (...).
+    - `noise_energy`: nu, the expected squared norm of a patch's noise: (...), or (..., k) where
+        the patches differ.
 
     **Returns:** the risk, (...), in squared units of the image.
 
@@ -50,7 +57,8 @@ def trace_risk(
         )
     missed = _eye(theta) - theta
     bias = jnp.sum((missed @ second_moment) * missed, axis=(-2, -1))
-    return bias + noise_energy * jnp.sum(jnp.square(theta), axis=(-2, -1))
+    nu = _energies(noise_energy, second_moment)
+    return bias + jnp.sum(jnp.square(theta) * nu.mT, axis=(-2, -1))
 
 
 def minimise_trace_risk(
@@ -61,15 +69,15 @@ def minimise_trace_risk(
 ) -> Float[Array, "..."]:
     r"""The minimiser of `trace_risk` in closed form.
 
-    With $M = (S + \nu I)^{-1}$ it is $\Theta = S M = I - \nu M$, and under the affine constraint
+    With $M = (S + D)^{-1}$ it is $\Theta = S M = I - D M$, and under the affine constraint
     $\Theta 1 = 1$, by which a constant added to the group is added to its estimate,
 
-    $$\Theta = I - \nu M + \nu \frac{M 1 1^T M}{1^T M 1}.$$
+    $$\Theta = I - D M + \frac{D M 1 1^T M}{1^T M 1}.$$
 
     **Arguments:**
 
-    - `second_moment`: S, (..., k, k), symmetric and positive definite together with nu I.
-    - `noise_energy`: nu, (...).
+    - `second_moment`: S, (..., k, k), symmetric and positive definite together with D.
+    - `noise_energy`: nu, (...), or (..., k) where the patches differ.
     - `constraint`: `"linear"` for none, `"affine"` for rows that sum to 1.
 
     **Returns:** theta, (..., k, k).
@@ -82,7 +90,7 @@ def minimise_trace_risk(
     check_choice(constraint, ("linear", "affine"), name="constraint")
     second_moment = _square(second_moment)
     eye = _eye(second_moment)
-    nu = jnp.asarray(noise_energy, second_moment.dtype)[..., None, None]
+    nu = _energies(noise_energy, second_moment)
     m = spd_inverse(second_moment + nu * eye)
     theta = eye - nu * m
     if constraint == "affine":
@@ -91,60 +99,165 @@ def minimise_trace_risk(
     return theta
 
 
+class TraceMinimum(NamedTuple):
+    """What `descend_trace_risk` found, and how."""
+
+    theta: Float[Array, "..."]
+    objective: Float[Array, "..."]  # before every step, (iterations,)
+    converged: Bool[Array, ""]  # the last step changed theta by less than the tolerance
+
+
+def descend_trace_risk(
+    second_moment: ArrayLike,
+    noise_energy: ArrayLike,
+    regulariser: Callable[[Array], Array] | None = None,
+    *,
+    constraint: Literal["linear", "affine"] = "affine",
+    optimizer: Any = None,
+    iterations: int = 100,
+    tolerance: float = 1e-6,
+) -> TraceMinimum:
+    r"""Minimise `trace_risk` and a regulariser of Theta, by optax.
+
+    $$\min_\Theta\; J(\Theta) + R(\Theta)$$
+
+    for an R without closed form, such as a norm of Theta's entries that makes it sparse. The
+    descent starts from the minimiser without R, and runs over $\Phi$ in $\Theta = \Theta_0 +
+    \Phi (S + D)^{-1/2}$, in which J has the same curvature in all directions, whatever the
+    eigenvalues of S; under the affine constraint the mean is taken off the rows of what is added.
+
+    **Arguments:**
+
+    - `second_moment`: S, (k, k), symmetric and positive definite together with D; groups by vmap.
+    - `noise_energy`: nu, a scalar or (k,).
+    - `regulariser`: R, a differentiable function of theta (k, k) to a scalar; `None` for 0.
+    - `constraint`: `"linear"` for none, `"affine"` for rows that sum to 1.
+    - `optimizer`: of optax; default `optax.lbfgs()`.
+    - `iterations`: the number of its steps.
+    - `tolerance`: of a step, relative to the norm of theta, for `converged`.
+
+    **Returns:** a `TraceMinimum` with `theta`, `objective` before each step, and `converged`.
+
+    **Raises:** `ValueError` if `second_moment` is not a square matrix, for an unknown constraint or
+    a number of iterations below 1.
+    """
+    import optax  # not before it is needed: it would double the time to import this package
+
+    check_choice(constraint, ("linear", "affine"), name="constraint")
+    check_count(iterations, name="iterations")
+    second_moment = _square(second_moment)
+    if second_moment.ndim != 2:
+        raise ValueError(f"second_moment must be one matrix, got shape {second_moment.shape}")
+    optimizer = optax.lbfgs() if optimizer is None else optax.with_extra_args_support(optimizer)
+    eye = _eye(second_moment)
+    nu = _energies(noise_energy, second_moment)
+    metric = inverse_sqrt(second_moment + nu * eye)
+    if constraint == "affine":
+        metric = metric - jnp.mean(metric, axis=1, keepdims=True)
+    start = minimise_trace_risk(second_moment, noise_energy, constraint=constraint)
+
+    def theta(phi: Array) -> Array:
+        return start + phi @ metric
+
+    def objective(phi: Array) -> Array:
+        risk = trace_risk(theta(phi), second_moment, noise_energy)
+        return risk if regulariser is None else risk + regulariser(theta(phi))
+
+    def step(state: tuple[Array, Any], _) -> tuple[tuple[Array, Any], tuple[Array, Array]]:
+        phi, memory = state
+        value, slope = jax.value_and_grad(objective)(phi)
+        given = {"value": value, "grad": slope, "value_fn": objective}
+        change, memory = optimizer.update(slope, memory, phi, **given)
+        moved: Any = optax.apply_updates(phi, change)
+        return (moved, memory), (value, jnp.linalg.norm(theta(moved) - theta(phi)))
+
+    phi = jnp.zeros_like(start)
+    (phi, _), (values, steps) = lax.scan(step, (phi, optimizer.init(phi)), None, length=iterations)
+    converged = steps[-1] <= tolerance * jnp.linalg.norm(theta(phi))
+    return TraceMinimum(theta(phi), values, converged)
+
+
 class Combined(NamedTuple):
     """Patches after the combination, (groups, k, n), and two facts about Theta, (groups, k)."""
 
     patches: Array
     gain: Array  # the diagonal: what a patch's estimate owes to itself
-    noise: Array  # squared norms of the rows: the share of the noise variance that stays
+    noise: Array  # what is left of a patch's noise energy, as a share of it
 
 
 def combine_by_sure(noisy: Array, nu: Array) -> Combined:
-    """The affine minimiser for S = Y Y^T - nu I, applied to the group Y itself.
+    """The affine minimiser for S = Y Y^T - diag(nu), applied to the group Y itself.
 
-    With the mean patch taken off, which the constraint allows, S + nu I = Y Y^T is singular along
-    1 only; there Theta is the mean.
+    `nu`, (groups, k), are the patches' noise energies. In units of their square roots D = I. With
+    the mean taken off, which the constraint allows, S + D = Y Y^T is singular along u only, the
+    weights of the mean; there Theta is the mean.
     """
     k = noisy.shape[1]
-    mean, y = _centred(noisy)
-    nu = nu[:, None, None]
-    theta = jnp.eye(k, dtype=y.dtype)[None] - nu * _safe_inverse(y @ y.mT + nu / k)
-    return Combined(mean + theta @ y, _diagonal(theta) + 1 / k, _row_energy(theta) + 1 / k)
+    deviation, unit, u = _units(nu)
+    mean = _mean(noisy, u)
+    y = (noisy - mean) * unit
+    along_mean = u * u.mT
+    theta = jnp.eye(k, dtype=y.dtype)[None] - _safe_inverse(y @ y.mT + along_mean)
+    patches = mean + deviation * (theta @ y)
+    return Combined(patches, *(f(theta) + jnp.square(u[..., 0]) for f in (_diagonal, _row_energy)))
 
 
 def combine_by_pilot(noisy: Array, pilot: Array, nu: Array) -> Combined:
     """The affine minimiser for S = X X^T of a pilot X, applied to the group.
 
-    Its factor is inverted on the smaller side of X. What is computed is the change from the pilot,
-    so that without noise, where group and pilot agree, rounding leaves them as they are.
+    `nu`, (groups, k), are the patches' noise energies; in units of their square roots D = I. The
+    factor is inverted on the smaller side of X. What is computed is the change from the pilot, so
+    that without noise, where group and pilot agree, rounding leaves them as they are.
     """
     _, k, n = pilot.shape
-    _, x = _centred(pilot)
-    mean, residual = _centred(noisy - pilot)
-    base = pilot + mean
-    nu = nu[:, None, None]
+    deviation, unit, u = _units(nu)
+    x = (pilot - _mean(pilot, u)) * unit
+    residual = noisy - pilot
+    mean = _mean(residual, u)
+    residual = (residual - mean) * unit
     if k < n:
         eye = jnp.eye(k, dtype=x.dtype)[None]
-        keep = nu * _safe_inverse(x @ x.mT + nu * eye)
-        patches = base + residual - keep @ (x + residual)
-        return Combined(patches, _diagonal(eye - keep) + 1 / k, _row_energy(eye - keep) + 1 / k)
-    eye = jnp.eye(n, dtype=x.dtype)[None]
-    gram = x.mT @ x
-    combination = x @ _safe_inverse(gram + nu * eye)
-    # From X (I - nu N) = X N X^T X, with N the inverse: the change from the pilot.
-    patches = base + combination @ (x.mT @ residual - nu * eye)
-    gain = jnp.sum(combination * x, axis=-1)
-    noise = jnp.sum((combination @ gram) * combination, axis=-1)
-    return Combined(patches, gain + 1 / k, noise + 1 / k)
+        keep = _safe_inverse(x @ x.mT + eye)
+        change = residual - keep @ (x + residual)
+        gain, noise = (f(eye - keep) for f in (_diagonal, _row_energy))
+    else:
+        eye = jnp.eye(n, dtype=x.dtype)[None]
+        gram = x.mT @ x
+        combination = x @ _safe_inverse(gram + eye)
+        # From X (I - N) = X N X^T X, with N the inverse: the change from the pilot.
+        change = combination @ (x.mT @ residual - eye)
+        gain = jnp.sum(combination * x, axis=-1)
+        noise = jnp.sum((combination @ gram) * combination, axis=-1)
+    own = jnp.square(u[..., 0])
+    return Combined(pilot + mean + deviation * change, gain + own, noise + own)
+
+
+def _units(nu: Array) -> tuple[Array, Array, Array]:
+    """Square roots of the noise energies, (groups, k, 1), their inverses, and those as unit vector.
+
+    Patches with less than a thousandth of the group's noise would leave nothing of the others in
+    single precision: `combine_by_pilot` inverts a matrix that holds the square of the ratio.
+
+    What is scaled is multiplied by the inverse. A quotient XLA may turn into that product or not,
+    so that programs for one device and for several would not agree to the bit.
+    """
+    floor = 1e-3 * jnp.mean(nu, axis=1, keepdims=True)
+    deviation = jnp.sqrt(jnp.maximum(nu, jnp.maximum(floor, _LEAST_ENERGY)))[..., None]
+    unit = 1 / deviation
+    return deviation, unit, unit * lax.rsqrt(jnp.sum(jnp.square(unit), axis=1, keepdims=True))
+
+
+def _mean(group: Array, u: Array) -> Array:
+    """The mean patch, weighted by the inverse noise energies."""
+    return jnp.sum(jnp.square(u) * group, axis=1, keepdims=True)
 
 
 def _safe_inverse(matrix: Array) -> Array:
     """The inverse of a positive semidefinite matrix, finite also where it is singular or 0."""
-    n = matrix.shape[-1]
     info = jnp.finfo(matrix.dtype)
-    scale = jnp.trace(matrix, axis1=1, axis2=2)[:, None, None] / n + math.sqrt(info.tiny)
-    # A quotient XLA may turn into this product or not, so that devices would not agree to the bit.
-    unit = 1 / scale
+    # Rows of very different noise are brought to one scale.
+    unit = lax.rsqrt(_diagonal(matrix) + math.sqrt(info.tiny))
+    unit = unit[:, :, None] * unit[:, None]
     # Rounding makes eigenvalues of about n eps negative; the jitter is well above.
     jitter = 10 * float(info.eps) * _eye(matrix)
     return unit * spd_inverse(unit * matrix + jitter)
@@ -154,17 +267,24 @@ def _eye(matrix: Array) -> Array:
     return jnp.broadcast_to(jnp.eye(matrix.shape[-1], dtype=matrix.dtype), matrix.shape)
 
 
-def _centred(group: Array) -> tuple[Array, Array]:
-    mean = jnp.mean(group, axis=1, keepdims=True)
-    return mean, group - mean
-
-
 def _diagonal(theta: Array) -> Array:
     return jnp.diagonal(theta, axis1=1, axis2=2)
 
 
 def _row_energy(theta: Array) -> Array:
     return jnp.sum(jnp.square(theta), axis=-1)
+
+
+def _energies(noise_energy: ArrayLike, second_moment: Array) -> Array:
+    """Noise energies as a column, (..., k or 1, 1)."""
+    nu = jnp.asarray(noise_energy, second_moment.dtype)
+    each = nu.ndim == second_moment.ndim - 1
+    if each and nu.shape[-1] != second_moment.shape[-1]:
+        raise ValueError(
+            f"noise_energy must be one number for a group or {second_moment.shape[-1]}, one for "
+            f"each patch, got shape {nu.shape}"
+        )
+    return nu[..., None] if each else nu[..., None, None]
 
 
 def _square(second_moment: ArrayLike) -> Array:
