@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -32,7 +33,7 @@ def denoise(
     image: ArrayLike,
     sigma: ArrayLike | NoiseModel | None = None,
     *,
-    method: str = "nlm",
+    method: str | None = None,
     channel_axis: int | None = None,
     **parameters,
 ) -> Float[Array, "..."]:
@@ -47,7 +48,7 @@ def denoise(
     - `sigma`: the noise. A standard deviation in units of the image (a scalar or a map), a noise
         model (`Gaussian`, `Poisson`, `PoissonGaussian`), or `None` to estimate Gaussian noise by
         `estimate_sigma`.
-    - `method`: one of `methods()`.
+    - `method`: one of `methods()`; `None` for `subspace`, and for `nlm` on volumes.
     - `channel_axis`: the axis of the channels, `None` for grey.
     - `parameters`: keyword arguments of the method; after a transform strengths such as `h` or
         `weight` are in its units, where sigma is 1.
@@ -61,11 +62,14 @@ def denoise(
 
     ```python
     clean = jd.denoise(noisy)
-    clean = jd.denoise(photons, jd.Poisson(peak=1.0), method="tv")
+    clean = jd.denoise(photons, jd.Poisson(peak=1.0), method="bm3d")
     ```
     """
-    check_choice(method, methods(), name="method")
     check_image(image, channel_axis=channel_axis, ndim=(2, 3))
+    if method is None:
+        is_volume = jnp.ndim(image) - (channel_axis is not None) == 3
+        method = "nlm" if is_volume else "subspace"
+    check_choice(method, methods(), name="method")
     denoiser = _METHODS[method]
     if sigma is None:
         sigma = estimate_sigma(image, channel_axis=channel_axis)

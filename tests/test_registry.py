@@ -22,8 +22,16 @@ def test_denoise_calls_the_method(noisy, method):
 
 
 def test_denoise_estimates_sigma(noisy):
-    expected = jd.nlm(noisy, jd.estimate_sigma(noisy))
+    expected = jd.subspace(noisy, jd.estimate_sigma(noisy))
     np.testing.assert_allclose(jd.denoise(noisy), expected, atol=1e-12)
+
+
+def test_volumes_have_a_default_too(noisy):
+    volume = np.stack([noisy[:20, :20]] * 3)
+    np.testing.assert_array_equal(jd.denoise(volume, 0.1), jd.nlm(volume, 0.1))
+    colours = np.stack([volume] * 2, axis=-1)
+    expected = jd.nlm(colours, 0.1, channel_axis=-1)
+    np.testing.assert_array_equal(jd.denoise(colours, 0.1, channel_axis=-1), expected)
 
 
 def test_denoise_passes_parameters(noisy):
@@ -34,7 +42,7 @@ def test_denoise_passes_parameters(noisy):
 
 
 def test_gaussian_model_is_its_sigma(noisy):
-    np.testing.assert_array_equal(jd.denoise(noisy, jd.Gaussian(0.1)), jd.nlm(noisy, 0.1))
+    np.testing.assert_array_equal(jd.denoise(noisy, jd.Gaussian(0.1)), jd.denoise(noisy, 0.1))
 
 
 def test_poisson_goes_through_the_transform(photograph):

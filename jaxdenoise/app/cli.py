@@ -16,6 +16,7 @@ except ModuleNotFoundError as missing:
     )
 
 from jaxdenoise.app import commands, options
+from jaxdenoise.app.cores import use_every_core
 from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.job import Settings
 from jaxdenoise.app.pages import DEPTHS
@@ -58,6 +59,7 @@ ChannelAxis = Annotated[
 
 def main() -> None:
     """The entry point: every error is one line on stderr."""
+    use_every_core()
     try:
         status = app(standalone_mode=False)
     except KeyboardInterrupt:
@@ -98,7 +100,7 @@ def _main(
     "jaxdenoise denoise noisy.png -o clean.png\n\n"
     "jaxdenoise denoise photos/ 'scans/*.tif' -o clean/ --sigma 12 --method tv\n\n"
     "jaxdenoise denoise cells.tif -o cells_clean.tif --volume --noise poisson --peak 200\n\n"
-    "jaxdenoise denoise raw.npy -o raw_clean.npy --param iterations=100 --method tv"
+    "jaxdenoise denoise raw.npy -o raw_clean.npy --method tv --param iterations=100"
 )
 def denoise(
     inputs: Annotated[
@@ -117,7 +119,13 @@ def denoise(
             "there).",
         ),
     ],
-    method: Annotated[str, typer.Option(help="See [bold]jaxdenoise methods[/bold].")] = "nlm",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="See [bold]jaxdenoise methods[/bold]; by default subspace, for --volume nlm.",
+            show_default=False,
+        ),
+    ] = None,
     sigma: Sigma = "auto",
     noise: Annotated[str, typer.Option(help=" | ".join(options.NOISES))] = "gaussian",
     peak: Annotated[
@@ -160,6 +168,8 @@ def denoise(
     debug: Debug = False,
 ) -> None:
     """Denoise images; bit depth, alpha and pages stay as they were."""
+    if method is None:
+        method = "nlm" if volume else "subspace"
     with _one_line_errors(debug):
         settings = Settings(
             method,

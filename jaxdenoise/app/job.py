@@ -123,7 +123,7 @@ def _denoise_array(values, channel_axis, dtype, settings) -> tuple[np.ndarray, l
         if not np.isfinite(sigma):
             raise AppError("the noise level cannot be estimated; give --sigma NUMBER")
         estimates.append(sigma)
-    result = jd.denoise(
+    result = jd.shard(jd.denoise)(
         values, sigma, method=settings.method, channel_axis=channel_axis, **settings.parameters
     )
     result = np.asarray(jax.block_until_ready(result))

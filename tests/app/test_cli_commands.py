@@ -1,6 +1,8 @@
 """What the options mean to the library, and the commands beside `denoise`."""
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +26,25 @@ def photo(noisy, tmp_path):
 def only_tv(monkeypatch):
     """The commands that run every method run one, for speed."""
     monkeypatch.setattr(jd, "methods", lambda: ("tv",))
+
+
+def test_default_method(run, noisy):
+    np.save("in.npy", noisy(12, 14, dtype=np.float32))
+    done = run("denoise", "in.npy", "-o", "out.npy", "--sigma", 0.06)
+    assert done.out.startswith("in.npy: subspace, sigma 0.06")
+    expected = jd.subspace(np.load("in.npy"), 0.06)
+    np.testing.assert_allclose(np.load("out.npy"), expected, rtol=1e-5)
+
+
+def test_every_core_is_a_device():
+    code = """
+import os, jax
+from jaxdenoise.app.cores import use_every_core
+use_every_core()
+assert jax.device_count() == len(os.sched_getaffinity(0)), jax.devices()
+use_every_core()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_sigma_is_in_units_of_the_file(denoise, noisy):
