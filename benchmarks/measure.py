@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -73,15 +73,22 @@ def run_fresh(*arguments: object) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Where and with what a measurement was made."""
-    packages = ("jax", "jaxlib", "numpy", "opencv-python-headless", "scikit-image")
+    packages = ("jax", "jaxlib", "numpy", "opencv-python-headless", "scikit-image", "bm3d")
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "cores_used": len(usable_cores()),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _version(package) for package in packages},
         "commit": _commit(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_model() -> str:

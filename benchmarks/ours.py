@@ -1,6 +1,6 @@
 """Every method of the library by its name in the tables, at its defaults."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 
 from jax import Array
@@ -8,7 +8,7 @@ from jax import Array
 import jaxdenoise as jd
 
 
-def ours(names: Sequence[str] | None = None) -> dict[str, Callable[..., Array]]:
+def ours(names: Collection[str] | None = None) -> dict[str, Callable[..., Array]]:
     """Functions of (image, sigma), all of them or those named."""
     methods = {}
     for name in jd.methods():
@@ -19,4 +19,4 @@ def ours(names: Sequence[str] | None = None) -> dict[str, Callable[..., Array]]:
             methods["nlm_patch"] = partial(jd.nlm, variant="patch")
         if name == "subspace":
             methods["subspace_best"] = partial(jd.subspace, profile="best")
-    return methods if names is None else {name: methods[name] for name in names}
+    return {k: v for k, v in methods.items() if names is None or k in names}

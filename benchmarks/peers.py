@@ -1,12 +1,18 @@
 """The peers, as functions of (noisy, sigma, scale) on images in [0, 1].
 
-`scale` is the parameter that a peer leaves to its user, in multiples of sigma.
+`scale` is the parameter that a peer leaves to its user, in multiples of sigma. The `bm3d` package
+takes part where it is installed; its licence forbids commercial use, so nothing here depends on it.
 """
 
 import cv2
 import numpy as np
 from measure import usable_cores
 from skimage import restoration
+
+try:
+    import bm3d
+except ImportError:
+    bm3d = None
 
 cv2.setNumThreads(len(usable_cores()))
 
@@ -50,6 +56,13 @@ def skimage_wavelet(noisy: np.ndarray, sigma: float, _) -> np.ndarray:
     )
 
 
+def bm3d_package(noisy: np.ndarray, sigma: float, _=None) -> np.ndarray:
+    return (bm3d.bm3d if noisy.ndim == 2 else bm3d.bm3d_rgb)(noisy, sigma)
+
+
+# The `bm3d` package where it is installed: the one that takes colour images too.
+BM3D = {} if bm3d is None else {"bm3d package": bm3d_package}
+
 # The scales that `quality.py` tries.
 SCANNED = {
     "scikit-image nlm": (skimage_nlm, (0.4, 0.5, 0.6, 0.7, 0.8)),
@@ -57,4 +70,5 @@ SCANNED = {
     "scikit-image wavelet": (skimage_wavelet, (1.0,)),
     "OpenCV nlm, 8 bit": (opencv_nlm_8bit, (0.7, 0.8, 0.9, 1.0, 1.1)),
     "OpenCV bilateral": (opencv_bilateral, (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)),
+    **{name: (denoise, (1.0,)) for name, denoise in BM3D.items()},
 }

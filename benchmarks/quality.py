@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from front import plot_front
 from imageio.v3 import imread
 from measure import machine, print_machine, print_table, timed, write_json
 from ours import ours
-from peers import SCANNED
+from peers import BM3D, SCANNED
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.restoration import estimate_sigma as skimage_estimate_sigma
 
@@ -78,17 +79,19 @@ def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray])
     }
 
 
-def compare_methods(images: list[np.ndarray], sigmas: list[float]) -> dict:
+def compare_methods(images: list[np.ndarray], sigmas: list[float], chosen: set[str] | None) -> dict:
     """{method: {sigma: measurements}}."""
     results = {}
     axis = channel_axis(images[0])
+    peers = {k: v for k, v in SCANNED.items() if axis is None or k in BM3D}
+    if chosen is not None:
+        peers = {k: v for k, v in peers.items() if k in chosen}
     for s in sigmas:
         noisy, sigma = add_noise(images, s), s / 255
-        for name, denoise in ours().items():
+        for name, denoise in ours(chosen).items():
             found = measure(lambda y, f=denoise, s=sigma: f(y, s, channel_axis=axis), images, noisy)
             results.setdefault(name, {})[f"{s:g}"] = found
-        # The peers are called on grey images only.
-        for name, (denoise, scales) in SCANNED.items() if axis is None else ():
+        for name, (denoise, scales) in peers.items():
             scan = [
                 {"scale": k} | measure(lambda y, f=denoise, s=sigma, k=k: f(y, s, k), images, noisy)
                 for k in scales
@@ -147,11 +150,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--sets", default="Set12,BSD68")
     parser.add_argument("--sigmas", default="15,25,50", help="of 255")
+    parser.add_argument("--methods", help="only these of the tables' names, ours and peers")
     parser.add_argument("--limit", type=int, help="only so many images of a set")
     parser.add_argument("--estimate", action="store_true", help="only the estimates of sigma")
+    parser.add_argument("--picture", type=Path, help="plot PSNR at 25 against time as a PNG")
     parser.add_argument("--output", type=Path, default=Path("quality.json"))
     arguments = parser.parse_args()
     sigmas = [float(s) for s in arguments.sigmas.split(",")]
+    if arguments.picture and (25 not in sigmas or "," in arguments.sets):
+        parser.error("--picture shows one set, at 25")
+    chosen = set(arguments.methods.split(",")) if arguments.methods else None
+    if chosen and (unknown := chosen - set(ours()) - set(SCANNED)):
+        parser.error(f"unknown methods {sorted(unknown)}")
     results = {"machine": machine(), "sets": {}}
     print_machine(results["machine"])
     for name in arguments.sets.split(","):
@@ -162,9 +172,12 @@ def main() -> None:
         title = f"{name}, {len(images)} images"
         print_estimates(f"{title}: relative error of the estimated sigma", estimates, levels)
         if not arguments.estimate:
-            methods = compare_methods(images, sigmas)
+            methods = compare_methods(images, sigmas, chosen)
             results["sets"][name]["methods"] = methods
             print_methods(f"{title}: dB and SSIM at sigma of 255", methods, sigmas)
+            if arguments.picture:
+                cores = f"cores: {results['machine']['cores_used']}"
+                plot_front(arguments.picture, f"{title}, Gaussian noise, {cores}", methods, "25")
     write_json(arguments.output, results)
 
 

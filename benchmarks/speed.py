@@ -40,6 +40,8 @@ def main() -> None:
     from side_by_side import compare_peers, gradient_cost
 
     methods = ours(arguments.methods and arguments.methods.split(","))
+    if arguments.methods and (unknown := set(arguments.methods.split(",")) - set(methods)):
+        parser.error(f"unknown methods {sorted(unknown)}")
     names = list(methods)
     clean = photograph(arguments.data)
     sides = [int(side) for side in arguments.sizes.split(",")]
