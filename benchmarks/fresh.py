@@ -2,7 +2,7 @@
 
     python benchmarks/fresh.py first_call METHOD IMAGE.npy SIGMA
     python benchmarks/fresh.py size METHOD IMAGE.npy SIGMA
-    python benchmarks/fresh.py cores CORES IMAGE.npy SIGMA ROUNDS
+    python benchmarks/fresh.py cores CORES IMAGE.npy SIGMA METHODS ROUNDS
     python benchmarks/fresh.py import MODULES
 
 `speed.py` runs these and puts them into tables.
@@ -58,61 +58,43 @@ def _peak_megabytes() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def cores(cores: str, path: str, sigma: str, rounds: str) -> dict:
-    """`jd.nlm` on strips of one image, a strip for every core, beside OpenCV on all its threads."""
+def cores(cores: str, path: str, sigma: str, names: str, rounds: str) -> dict:
+    """Methods on one device and shared by one for every core, and peers on all their threads."""
     pin(int(core) for core in cores.split(","))
-    import jax
     import numpy as np
-    from jax.sharding import NamedSharding, PartitionSpec
-    from measure import usable_cores
-    from peers import opencv_nlm_8bit, skimage_nlm
+    from ours import ours
+    from peers import BM3D, opencv_nlm_8bit, skimage_nlm, skimage_tv
 
     import jaxdenoise as jd
+    from jaxdenoise.app.cores import use_every_core
 
-    n, noise = len(usable_cores()), float(sigma)
-    # XLA runs one program on about one core; on a device for every core it runs n of them.
-    jax.config.update("jax_num_cpu_devices", n)
-    image = np.load(path)
-    height = len(image)
-    reach = 21 // 2 + 7 // 2
-    rows = -(-height // n)
-    # Strips of equal height; one at the border has its halo on the inner side alone.
-    tall = min(height, rows + min(n - 1, 2) * reach)
-    starts = [min(max(i * rows - reach, 0), height - tall) for i in range(n)]
-    mesh = jax.make_mesh((n,), ("strips",))
-    a_strip_a_device = NamedSharding(mesh, PartitionSpec("strips"))
-    on_strips = jax.jit(
-        jax.shard_map(
-            lambda strip: jd.nlm(strip[0], noise)[None],
-            mesh=mesh,
-            in_specs=PartitionSpec("strips"),
-            out_specs=PartitionSpec("strips"),
-        )
-    )
-
-    def nlm_on_strips():
-        strips = np.stack([image[s : s + tall] for s in starts])
-        out = np.asarray(on_strips(jax.device_put(strips, a_strip_a_device)))
-        parts = [x[i * rows - s :][:rows] for i, (x, s) in enumerate(zip(out, starts, strict=True))]
-        return np.concatenate(parts)
-
-    results, seconds = interleave(
-        {
-            "jd.nlm, one device": lambda: jd.nlm(image, noise),
-            "jd.nlm, a strip a core": nlm_on_strips,
-            "OpenCV, 8 bit, all threads": lambda: opencv_nlm_8bit(image, noise, 1.0),
-            "scikit-image, fast mode": lambda: skimage_nlm(image, noise, 0.6),
-        },
-        int(rounds),
-    )
-    whole, strips, opencv, skimage = seconds
+    use_every_core()
+    image, noise = np.load(path), float(sigma)
+    methods = ours(names.split(","))
+    own = {}
+    for name, denoise in methods.items():
+        own[f"{name}, one device"] = partial(denoise, image, noise)
+        own[f"{name}, shared"] = partial(jd.shard(denoise), image, noise)
+    theirs = {
+        "OpenCV nlm, 8 bit": partial(opencv_nlm_8bit, image, noise, 1.0),
+        "scikit-image nlm": partial(skimage_nlm, image, noise, 0.6),
+        "scikit-image tv": partial(skimage_tv, image, noise, 0.8),
+        **{name: partial(denoise, image, noise) for name, denoise in BM3D.items()},
+    }
+    results, seconds = interleave(own | theirs, int(rounds))
+    found = {}
+    for name in methods:
+        one, shared = f"{name}, one device", f"{name}, shared"
+        found[name] = {
+            "one_device_seconds": statistics.median(seconds[one]),
+            "seconds": statistics.median(seconds[shared]),
+            "speedup": median_ratio(seconds[one], seconds[shared]),
+            "largest_difference": float(np.max(np.abs(results[one] - results[shared]))),
+            "ratios": {peer: median_ratio(seconds[shared], seconds[peer]) for peer in theirs},
+        }
     return {
-        "cores": n,
-        "seconds": {name: statistics.median(times) for name, times in seconds.items()},
-        "speedup": median_ratio(seconds[whole], seconds[strips]),
-        "over_opencv": median_ratio(seconds[strips], seconds[opencv]),
-        "over_skimage": median_ratio(seconds[strips], seconds[skimage]),
-        "largest_difference": float(np.max(np.abs(results[whole] - results[strips]))),
+        "methods": found,
+        "peer_seconds": {peer: statistics.median(seconds[peer]) for peer in theirs},
     }
 
 

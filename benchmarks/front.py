@@ -30,11 +30,12 @@ def plot_front(path: Path, title: str, results: dict, sigma: str) -> None:
         axes.plot(x, y, marker, color=colour, markersize=7, label=label)
     front = _front([points[name] for name in own])
     axes.plot(*zip(*front, strict=True), color=_OURS, linewidth=1, alpha=0.5, zorder=0)
-    for name, (x, y) in points.items():
-        colour = _OURS if name in own else _THEIRS
-        axes.annotate(name, (x, y), (6, -11), textcoords="offset points", fontsize=8, color=colour)
+    for name, point in points.items():
+        colour, height = (_OURS, 5) if name in own else (_THEIRS, -12)
+        axes.annotate(name, point, (5, height), textcoords="offset points", size=8, color=colour)
     axes.set_xscale("log")
-    axes.set_xlim(right=2.2 * max(x for x, _ in points.values()))
+    axes.margins(y=0.08)
+    axes.set_xlim(right=4 * max(x for x, _ in points.values()))
     axes.set_xlabel("seconds per megapixel")
     axes.set_ylabel(f"PSNR in dB at sigma {sigma} of 255")
     axes.set_title(title)

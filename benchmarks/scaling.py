@@ -38,18 +38,27 @@ def cost_against_size(clean: np.ndarray, names: list[str], sides: list[int]) -> 
     return results
 
 
-def all_cores(clean: np.ndarray, cores: list[int], rounds: int) -> dict:
-    """Non-local means with a strip of the image on every core."""
+def all_cores(clean: np.ndarray, names: list[str], cores: list[int], rounds: int) -> dict:
+    """Every method shared by all cores, and the peers on all their threads."""
     with _saved(clean) as path:
-        found = run_fresh("cores", ",".join(map(str, cores)), path, SIGMA, rounds)
-    rows = [[name, f"{1000 * t:.1f}"] for name, t in found["seconds"].items()]
-    print_table(f"non-local means, cores: {found['cores']}", ["method", "ms"], rows)
-    print(
-        f"\nStrips are {found['speedup']:.2f} times as fast as one device and take "
-        f"{found['over_opencv']:.2f} of OpenCV's time, {found['over_skimage']:.2f} of "
-        f"scikit-image's; largest difference from the whole image "
-        f"{found['largest_difference']:.1e}."
-    )
+        cpus = ",".join(map(str, cores))
+        found = run_fresh("cores", cpus, path, SIGMA, ",".join(names), rounds)
+    peers = found["peer_seconds"]
+    rows = [
+        [
+            name,
+            f"{1000 * m['one_device_seconds']:.0f}",
+            f"{1000 * m['seconds']:.0f}",
+            f"{m['speedup']:.2f}",
+            f"{m['largest_difference']:.0e}",
+            *(f"{ratio:.2f}" for ratio in m["ratios"].values()),
+        ]
+        for name, m in found["methods"].items()
+    ]
+    rows += [[name, "", f"{1000 * t:.0f}"] for name, t in peers.items()]
+    header = ["method", "one device ms", "shared ms", "times faster", "difference"]
+    title = f"all cores: {len(cores)}"
+    print_table(title, [*header, *(f"/ {peer}" for peer in peers)], rows)
     return found
 
 

@@ -35,6 +35,10 @@ def compare_peers(clean: np.ndarray, methods: dict[str, Callable], rounds: int) 
                 "scikit-image": partial(peers.skimage_bilateral, sigma_range=1.5),  # its best
             },
         ),
+        "groups of similar patches": (
+            {name: others.pop(name) for name in list(others) if name.startswith(_GROUPS)},
+            peers.BM3D,
+        ),
         "others": (others, {}),
     }
     results = {}
@@ -48,6 +52,7 @@ def compare_peers(clean: np.ndarray, methods: dict[str, Callable], rounds: int) 
     return results
 
 
+_GROUPS = "bm3d", "subspace"
 _TV_WEIGHT = 0.8  # the default of `jd.tv`, in sigma
 
 

@@ -51,7 +51,7 @@ def main() -> None:
         "gradient": lambda: gradient_cost(clean, methods, rounds),
         "first_call": lambda: first_calls(clean, names),
         "size": lambda: cost_against_size(clean, names, sides),
-        "cores": lambda: all_cores(clean, cores, rounds),
+        "cores": lambda: all_cores(clean, names, cores, rounds),
         "import": lambda: import_time(rounds),
     }
     results = {"machine": machine(), "rounds": rounds}

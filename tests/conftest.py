@@ -1,6 +1,9 @@
 """Strict numerics for the whole run: x64, no implicit promotion of dtypes or ranks."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import jax
@@ -30,6 +33,25 @@ def photograph() -> np.ndarray:
     from skimage import data
 
     return data.camera()[90:218:2, 180:308:2] / 255.0
+
+
+@pytest.fixture
+def small_tiles() -> Callable[[], AbstractContextManager]:
+    """A context in which images of a few pixels have many tiles, of several chunks."""
+
+    @contextmanager
+    def small() -> Iterator[None]:
+        jax.clear_caches()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("jaxdenoise._core.tiles._AREA", {2: 80, 3: 80})
+            patch.setattr("jaxdenoise._core.tiles._SIDE", {2: 10, 3: 10})
+            patch.setattr("jaxdenoise._core.grid._TILE", (2, 3))
+            patch.setattr("jaxdenoise._core.patches._CHUNK", 4)
+            patch.setattr(sys.modules["jaxdenoise.filters.tv"], "_TILE_SIDE", {2: 30, 3: 30})
+            yield
+        jax.clear_caches()
+
+    return small
 
 
 @pytest.fixture

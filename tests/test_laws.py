@@ -1,8 +1,8 @@
 """What every denoiser obeys."""
 
 import inspect
-import sys
 import threading
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,10 @@ def noisy(request, photograph) -> np.ndarray:
     return (photograph[20:34, 20:38] + noise).astype(request.param)
 
 
+# What does not depend on rounding: programs of one dtype are enough, and compiling takes long.
+in_double_precision = pytest.mark.parametrize("noisy", ["float64"], indirect=True)
+
+
 def tolerance(image: np.ndarray) -> float:
     return 3e-5 if image.dtype == np.float32 else 1e-10
 
@@ -44,7 +48,7 @@ def test_signature_is_image_sigma_then_keywords(entry):
     assert parameters[-1].name == "channel_axis"
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["uint16", "bool", "bfloat16"])
 def test_shape_is_kept_and_the_result_is_float(entry, dtype):
     image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (14, 18)), dtype)
     out = entry.denoiser(image, 0.5)
@@ -98,12 +102,14 @@ def test_vmap_equals_loop_with_a_sigma_for_each_image(entry, noisy):
         np.testing.assert_allclose(out, entry.denoiser(image, sigma), atol=tolerance(noisy))
 
 
+@in_double_precision
 def test_constant_noise_map_equals_scalar(entry, noisy):
     for noise_map in (np.full(noisy.shape, SIGMA), np.full((1, noisy.shape[1]), SIGMA)):
         out = entry.denoiser(noisy, noise_map.astype(noisy.dtype))
         np.testing.assert_allclose(out, entry.denoiser(noisy, SIGMA), atol=10 * tolerance(noisy))
 
 
+@in_double_precision
 def test_noise_map_acts_where_it_is(entry, noisy):
     """Without noise on the left the left half stays, away from the seam, and the right does not."""
     half = noisy.shape[1] // 2
@@ -113,6 +119,7 @@ def test_noise_map_acts_where_it_is(entry, noisy):
     assert change[:, half + 4 :].mean() > 0.2 * SIGMA
 
 
+@in_double_precision
 def test_channels_go_along_their_axis(entry, noisy):
     colour = np.stack([noisy, 1 - noisy, noisy**2])
     out = entry.denoiser(colour, SIGMA, channel_axis=0)
@@ -122,6 +129,7 @@ def test_channels_go_along_their_axis(entry, noisy):
     np.testing.assert_allclose(single[0], entry.denoiser(noisy, SIGMA), atol=tolerance(noisy))
 
 
+@in_double_precision
 def test_equal_channels_of_fixed_strength_are_grey(entry, noisy):
     """One weight for all channels, from the mean of their differences."""
     strength = {"nlm": {"h": 0.08}, "bilateral": {"sigma_range": 0.2}, "mean_shift": {}}
@@ -141,6 +149,7 @@ def test_equal_channels_of_fixed_strength_are_grey(entry, noisy):
         np.testing.assert_allclose(plane, grey, atol=10 * tolerance(noisy))
 
 
+@in_double_precision
 def test_volume(entry, noisy):
     if not entry.volumes:
         with pytest.raises(ValueError, match="2 spatial axes"):
@@ -155,7 +164,7 @@ def test_volume(entry, noisy):
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
 def test_image_smaller_than_patch_and_window(entry, shape):
     image = np.random.default_rng(0).normal(size=shape)
     out = entry.denoiser(image, 0.5)
@@ -262,6 +271,7 @@ def test_two_threads_at_once_return(entry, noisy):
         np.testing.assert_array_equal(out, alone)
 
 
+@in_double_precision
 @pytest.mark.timeout(60)
 def test_eight_devices_equal_one(entry, noisy):
     mesh = Mesh(np.asarray(jax.devices()), ("batch",))
@@ -272,34 +282,31 @@ def test_eight_devices_equal_one(entry, noisy):
     np.testing.assert_allclose(sharded, each(images), atol=10 * tolerance(noisy))
 
 
-def test_tiles_leave_no_seam(entry, photograph, monkeypatch):
+def test_tiles_leave_no_seam_and_are_shared(entry, photograph, small_tiles):
+    """The tiles of one image, on one device or on eight, agree with the whole."""
     image = photograph[:33, :41]
     # Few iterations, so that the tiles of `tv` are worth their halo.
     given = {"iterations": 5} if entry.method == "tv" else {}
 
-    def loss(image, sigma):
-        return jnp.sum(jnp.square(entry.denoiser(image, sigma, **given)))
+    def result_and_gradients(denoiser):
+        def loss(image, sigma):
+            out = denoiser(image, sigma, **given)
+            return jnp.sum(jnp.square(out)), out
 
-    def result_and_gradients():
-        jax.clear_caches()
-        return entry.denoiser(image, SIGMA, **given), jax.grad(loss, argnums=(0, 1))(image, SIGMA)
+        gradient = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        (_, out), gradients = jax.jit(gradient)(image, SIGMA)
+        return out, gradients
 
-    whole, gradients = result_and_gradients()
-    monkeypatch.setattr("jaxdenoise._core.tiles._AREA", {2: 80, 3: 80})
-    monkeypatch.setattr("jaxdenoise._core.tiles._SIDE", {2: 10, 3: 10})
-    monkeypatch.setattr("jaxdenoise._core.grid._TILE", (2, 3))
-    monkeypatch.setattr("jaxdenoise._core.patches._CHUNK", 4)
-    monkeypatch.setattr(sys.modules["jaxdenoise.filters.tv"], "_TILE_SIDE", {2: 30, 3: 30})
-    tiled, tiled_gradients = result_and_gradients()
+    whole, gradients = result_and_gradients(entry.denoiser)
+    with small_tiles():
+        tiled, tiled_gradients = result_and_gradients(entry.denoiser)
+        shared = result_and_gradients(jd.shard(entry.denoiser))
     np.testing.assert_allclose(tiled, whole, atol=1e-10)
     # The adjoint of an implicit derivative reaches a little further than the halo of `tv`.
-    close = 1e-4 if entry.method == "tv" else 1e-9
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=close, atol=close),
-        tiled_gradients,
-        gradients,
-    )
-    jax.clear_caches()
+    close = {"rtol": 1e-4, "atol": 1e-4} if entry.method == "tv" else {"rtol": 1e-9, "atol": 1e-9}
+    jax.tree.map(partial(np.testing.assert_allclose, **close), tiled_gradients, gradients)
+    close = {"rtol": 1e-9, "atol": 1e-9}
+    jax.tree.map(partial(np.testing.assert_allclose, **close), shared, (tiled, tiled_gradients))
 
 
 def test_psnr_rises_on_a_photograph(entry, photograph):
