@@ -31,7 +31,7 @@ class Profile(NamedTuple):
 # inverse one of order 36.
 _PROFILES = {
     "fast": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 5, 37), passes=3),
-    "best": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 4, 49), passes=6),
+    "best": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 4, 49), passes=5),
 }
 
 
@@ -68,8 +68,8 @@ def subspace(
     - `image`: 2-D, with or without a channel axis; any size.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map, of which a patch
         takes the mean variance.
-    - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, six more with a wider window
-        and a denser grid, at more than three times the cost.
+    - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, five more with a wider window
+        and a denser grid, at about three times the cost.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
