@@ -27,7 +27,7 @@ class Profile(NamedTuple):
 
 _PATCH_SIZE = 8
 _PROFILES = {
-    "normal": Profile(Sizes(_PATCH_SIZE, 16, 3, 39), Sizes(_PATCH_SIZE, 32, 3, 39)),
+    "normal": Profile(Sizes(_PATCH_SIZE, 16, 3, 39), Sizes(_PATCH_SIZE, 32, 4, 39)),
     "fast": Profile(Sizes(_PATCH_SIZE, 16, 5, 25), Sizes(_PATCH_SIZE, 16, 5, 25)),
 }
 
@@ -64,9 +64,9 @@ def bm3d(
         coefficient its own v, and bounds the change of pixels less noisy than others in their group
         by 4 of their own sigma.
     - `threshold`: of the first stage in units of sigma; the paper's 2.7.
-    - `profile`: `"normal"`, a reference every 3 pixels, windows of 39 x 39 and groups of 16, then
-        32 patches; or `"fast"`, every 5 pixels, 25 x 25, and 16 in both stages, about five times
-        faster and 0.2 dB below.
+    - `profile`: `"normal"`, groups of 16 patches around every third pixel, then of 32 around every
+        fourth, out of windows of 39 x 39; or `"fast"`, groups of 16 around every fifth pixel in
+        both stages, out of windows of 25 x 25, three times faster and 0.2 dB below.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.

@@ -92,7 +92,7 @@ def test_both_stages_equal_loops(photograph):
         return 1 / (1 + (energy / (0.8 * SIGMA**2)) ** 1.25)
 
     pilot = stage(noisy, noisy, 16, 3, 39, wavelet2, inverse_wavelet2, threshold)
-    expected = stage(noisy, pilot, 32, 3, 39, dct2, inverse_dct2, wiener)
+    expected = stage(noisy, pilot, 32, 4, 39, dct2, inverse_dct2, wiener)
     out = jd.bm3d(noisy, SIGMA, threshold=2.5)
     np.testing.assert_allclose(out, expected, atol=1e-9)
 
