@@ -64,9 +64,11 @@ def test_dtype_is_kept(entry, noisy):
 
 
 def test_no_noise_changes_nothing(entry, noisy):
-    for sigma in (0.0, 1e-6):
-        out = entry.denoiser(noisy, sigma)
-        np.testing.assert_allclose(out, noisy, atol=1e-5)
+    checkerboard = (np.indices(noisy.shape) // 7).sum(axis=0) % 2
+    ramp = np.add.outer(*(np.linspace(0, 1, n) for n in noisy.shape)) ** 2
+    for image in (noisy, checkerboard.astype(noisy.dtype), ramp.astype(noisy.dtype)):
+        for sigma in (0.0, 1e-6):
+            np.testing.assert_allclose(entry.denoiser(image, sigma), image, atol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 255.0])

@@ -6,7 +6,6 @@ squared norm nu_j. Its estimate is Theta Y, and with S = X X^T the risk E ||Thet
     J(Theta) = tr[(I - Theta) S (I - Theta)^T] + tr(Theta D Theta^T),    D = diag(nu).
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -17,10 +16,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
 from jaxdenoise._core.checks import check_choice, check_count, check_real
-from jaxdenoise._core.inverse import inverse_sqrt, spd_inverse
+from jaxdenoise._core.inverse import inverse_factor, inverse_sqrt, spd_inverse
 
 # Of a patch's noise, where 1 is a pixel's on average: 1 / nu^2 must not overflow.
 _LEAST_ENERGY = 1e-12
+# Of what a group holds in a direction, relative to the noise it should hold there.
+LEAST_RATIO = 0.003
 
 
 def trace_risk(
@@ -190,14 +191,17 @@ def combine_by_sure(noisy: Array, nu: Array) -> Combined:
 
     `nu`, (groups, k), are the patches' noise energies. In units of their square roots D = I. With
     the mean taken off, which the constraint allows, S + D = Y Y^T is singular along u only, the
-    weights of the mean; there Theta is the mean.
+    weights of the mean; there Theta is the mean. Where the group holds less than the noise should
+    alone, Theta would grow without bound, but for the `LEAST_RATIO`.
     """
     k = noisy.shape[1]
     deviation, unit, u = _units(nu)
     mean = _mean(noisy, u)
     y = (noisy - mean) * unit
     along_mean = u * u.mT
-    theta = jnp.eye(k, dtype=y.dtype)[None] - _safe_inverse(y @ y.mT + along_mean)
+    eye = jnp.eye(k, dtype=y.dtype)[None]
+    floor = LEAST_RATIO * (eye - along_mean)
+    theta = eye - spd_inverse(y @ y.mT + along_mean + floor)
     patches = mean + deviation * (theta @ y)
     return Combined(patches, *(f(theta) + jnp.square(u[..., 0]) for f in (_diagonal, _row_energy)))
 
@@ -217,17 +221,17 @@ def combine_by_pilot(noisy: Array, pilot: Array, nu: Array) -> Combined:
     residual = (residual - mean) * unit
     if k < n:
         eye = jnp.eye(k, dtype=x.dtype)[None]
-        keep = _safe_inverse(x @ x.mT + eye)
+        keep = spd_inverse(x @ x.mT + eye)
         change = residual - keep @ (x + residual)
         gain, noise = (f(eye - keep) for f in (_diagonal, _row_energy))
     else:
         eye = jnp.eye(n, dtype=x.dtype)[None]
-        gram = x.mT @ x
-        combination = x @ _safe_inverse(gram + eye)
-        # From X (I - N) = X N X^T X, with N the inverse: the change from the pilot.
-        change = combination @ (x.mT @ residual - eye)
-        gain = jnp.sum(combination * x, axis=-1)
-        noise = jnp.sum((combination @ gram) * combination, axis=-1)
+        w = inverse_factor(x.mT @ x + eye)
+        # Theta = X N X^T = B B^T, with N = W^T W the inverse, and X (I - N) = Theta X.
+        b = x @ w.mT
+        change = b @ (b.mT @ residual - w)
+        gain = jnp.sum(jnp.square(b), axis=-1)
+        noise = jnp.sum((b @ (eye - w @ w.mT)) * b, axis=-1)
     own = jnp.square(u[..., 0])
     return Combined(pilot + mean + deviation * change, gain + own, noise + own)
 
@@ -250,17 +254,6 @@ def _units(nu: Array) -> tuple[Array, Array, Array]:
 def _mean(group: Array, u: Array) -> Array:
     """The mean patch, weighted by the inverse noise energies."""
     return jnp.sum(jnp.square(u) * group, axis=1, keepdims=True)
-
-
-def _safe_inverse(matrix: Array) -> Array:
-    """The inverse of a positive semidefinite matrix, finite also where it is singular or 0."""
-    info = jnp.finfo(matrix.dtype)
-    # Rows of very different noise are brought to one scale.
-    unit = lax.rsqrt(_diagonal(matrix) + math.sqrt(info.tiny))
-    unit = unit[:, :, None] * unit[:, None]
-    # Rounding makes eigenvalues of about n eps negative; the jitter is well above.
-    jitter = 10 * float(info.eps) * _eye(matrix)
-    return unit * spd_inverse(unit * matrix + jitter)
 
 
 def _eye(matrix: Array) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxdenoise._core.inverse import spd_inverse
+from jaxdenoise._core.inverse import inverse_factor, inverse_sqrt, spd_inverse
 
 
 def spd(rng, order, dtype, batch=5):
@@ -12,14 +12,42 @@ def spd(rng, order, dtype, batch=5):
     return jnp.asarray(x @ x.transpose(0, 2, 1) + np.eye(order), dtype)
 
 
-@pytest.mark.parametrize("order", [1, 8, 20, 21, 36, 81])
+@pytest.mark.parametrize("order", [1, 8, 20, 21, 36, 128])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_equals_lapack(rng, order, dtype):
     a = spd(rng, order, dtype)
     expected = np.linalg.inv(np.asarray(a, np.float64))
     found = np.asarray(jax.jit(spd_inverse)(a), np.float64)
     error = np.abs(found - expected).max() / np.abs(expected).max()
-    assert error < 2000 * jnp.finfo(dtype).eps
+    assert error < order * np.linalg.cond(np.asarray(a, np.float64)).max() * jnp.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("order", [20, 36, 64])
+@pytest.mark.parametrize("condition", [1e4, 1e5, 1e9])
+def test_signal_beside_noise(rng, order, condition):
+    """Two strong directions beside a 1: what is taken from a vector is no more than it holds."""
+    x = np.linalg.qr(rng.normal(size=(5, order, 2)))[0] * condition**0.5
+    a = jnp.asarray(x @ x.transpose(0, 2, 1) + np.eye(order), jnp.float32)
+    w = np.asarray(inverse_factor(a), np.float64)
+    exact = np.linalg.inv(x @ x.transpose(0, 2, 1) + np.eye(order))
+    error = np.abs(w.transpose(0, 2, 1) @ w - exact).max()
+    assert error < (1 if condition > 1e6 else 10 * condition * jnp.finfo(jnp.float32).eps)
+
+
+@pytest.mark.parametrize("order", [20, 36])
+def test_finite_without_full_rank(rng, order):
+    x = rng.normal(size=(order, 2))
+    singular = jnp.asarray(
+        np.stack([x @ x.T * 1e8, np.zeros((order, order)), np.ones((order,) * 2)])
+    )
+    for dtype in ("float32", "float64"):
+        assert np.isfinite(spd_inverse(singular.astype(dtype))).all()
+
+
+def test_inverse_sqrt(rng):
+    a = spd(rng, 12, "float64", batch=1)[0]
+    root = inverse_sqrt(a)
+    np.testing.assert_allclose(root @ a @ root, np.eye(12), atol=1e-9)
 
 
 def test_batches_of_any_rank(rng):

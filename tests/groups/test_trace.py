@@ -5,7 +5,7 @@ import optax
 import pytest
 
 import jaxdenoise as jd
-from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
+from jaxdenoise.groups.trace import LEAST_RATIO, combine_by_pilot, combine_by_sure
 
 K, N, SIGMA = 6, 16, 0.3
 
@@ -82,9 +82,17 @@ def test_combination_by_a_pilot_is_the_affine_minimiser(rng):
 
 
 def test_combination_by_sure_is_the_affine_minimiser(rng):
+    """Of Y Y^T and a little of the noise: nothing is inverted that is smaller."""
     noisy = jnp.asarray(rng.normal(size=(3, 8, 30)) + 5)
-    s = noisy @ noisy.transpose(0, 2, 1) - NU[:, None] * np.eye(8)[None]
+    s = noisy @ noisy.transpose(0, 2, 1) - (1 - LEAST_RATIO) * NU[:, None] * np.eye(8)[None]
     check_combined(combine_by_sure(noisy, jnp.asarray(NU)), jd.minimise_trace_risk(s, NU), noisy)
+
+
+def test_sure_stays_bounded_where_there_is_less_than_the_noise(rng):
+    noisy = 5 + 1e-6 * rng.normal(size=(1, 8, 30))
+    combined = combine_by_sure(jnp.asarray(noisy), jnp.full((1, 8), 30.0))
+    change = np.linalg.norm(combined.patches - noisy)
+    assert change <= np.linalg.norm(noisy - noisy.mean(axis=1)) / LEAST_RATIO
 
 
 @pytest.mark.parametrize("constraint", ["linear", "affine"])
