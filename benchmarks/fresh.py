@@ -1,6 +1,7 @@
 """What has to be measured in a process of its own; prints one JSON object.
 
     python benchmarks/fresh.py first_call METHOD IMAGE.npy SIGMA
+    python benchmarks/fresh.py gradient METHOD IMAGE.npy SIGMA
     python benchmarks/fresh.py size METHOD IMAGE.npy SIGMA
     python benchmarks/fresh.py cores CORES IMAGE.npy SIGMA METHODS ROUNDS
     python benchmarks/fresh.py import MODULES
@@ -47,6 +48,21 @@ def size(method: str, path: str, sigma: str) -> dict:
         "peak_megabytes": _peak_megabytes(),
         "megabytes_after_import_jax": after_import,
     }
+
+
+def gradient(method: str, path: str, sigma: str) -> dict:
+    """Seconds and peak memory of a loss's gradient with respect to image and sigma."""
+    import jax
+    import jax.numpy as jnp
+    from ours import ours
+
+    denoise = ours()[method]
+    loss = jax.jit(
+        jax.value_and_grad(lambda *at: jnp.sum(jnp.square(denoise(*at))), argnums=(0, 1))
+    )
+    image = jnp.load(path)
+    seconds = [timed(lambda: loss(image, float(sigma)))[1] for _ in range(2)]
+    return {"first": seconds[0], "second": seconds[1], "peak_megabytes": _peak_megabytes()}
 
 
 def _peak_megabytes() -> float:
@@ -106,5 +122,11 @@ def import_(modules: str) -> dict:
 
 
 if __name__ == "__main__":
-    sections = {"first_call": first_call, "size": size, "cores": cores, "import": import_}
+    sections = {
+        "first_call": first_call,
+        "gradient": gradient,
+        "size": size,
+        "cores": cores,
+        "import": import_,
+    }
     print(json.dumps(sections[sys.argv[1]](*sys.argv[2:])))

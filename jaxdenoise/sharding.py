@@ -21,7 +21,8 @@ def shard(
 
     With `batch` the devices share the images. Without it they share the tiles of one image, each
     with all the pixels that its windows reach; `tv` has more than one only above about 500 pixels
-    a side. Composes with `jit`, `grad` and `vmap`.
+    a side. Composes with `jit`, whose arguments must not be committed to one device, and `grad`,
+    without `batch` with `vmap` too.
 
     **Arguments:**
 
@@ -34,7 +35,8 @@ def shard(
 
     **Returns:** a function of the same arguments.
 
-    **Raises:** `ValueError` if the devices cannot share a batch evenly.
+    **Raises:** `TypeError` if `denoiser` is not a function or `mesh` not a mesh; `ValueError` if
+    the devices cannot share a batch evenly, or its arguments differ in length.
 
     **Example:**
 
@@ -44,6 +46,10 @@ def shard(
     ```
     """
 
+    if not callable(denoiser):
+        raise TypeError(f"denoiser must be a function, got {denoiser!r}")
+    if not isinstance(mesh, Mesh | None):
+        raise TypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}")
     devices = jax.devices() if mesh is None else mesh.devices.ravel().tolist()
     flat = Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
     whole, shared = PartitionSpec(), PartitionSpec(_AXIS)
@@ -77,19 +83,23 @@ def shard(
             arguments, arrays
         )
 
-    def on_batch(*arguments: Any, **parameters: Any) -> Array:
-        for argument in arguments:
-            if np.ndim(argument) and len(argument) % len(devices):
-                raise ValueError(
-                    f"a batch of {len(argument)} images cannot be shared evenly by "
-                    f"{len(devices)} devices"
-                )
-        arguments = tuple(
-            jax.device_put(a, NamedSharding(flat, shared if np.ndim(a) else whole))
-            for a in arguments
+    def on_batch(images: ArrayLike, *arguments: Any, **parameters: Any) -> Array:
+        every = [a if np.ndim(a) == 0 else jnp.asarray(a) for a in (images, *arguments)]
+        lengths = {np.shape(a)[0] for a in every if np.ndim(a)}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"images and arguments of a batch must be equally many, got {sorted(lengths)}"
+            )
+        if (length := lengths.pop()) % len(devices):
+            raise ValueError(
+                f"a batch of {length} images cannot be shared evenly by {len(devices)} devices"
+            )
+        every = tuple(
+            jax.device_put(a, NamedSharding(flat, shared if np.ndim(a) else whole)) for a in every
         )
         arrays = {k: v for k, v in parameters.items() if isinstance(v, Array | np.ndarray)}
         others = tuple((k, v) for k, v in parameters.items() if k not in arrays)
-        return on_images(arguments, arrays, others)
+        with jax.sharding.use_abstract_mesh(flat.abstract_mesh):
+            return on_images(every, arrays, others)
 
     return on_batch if batch else on_tiles

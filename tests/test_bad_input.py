@@ -51,6 +51,7 @@ def test_image_and_sigma(method, image, given, error, match):
         ("bilateral", {"sigma_spatial": 0.0}, "sigma_spatial must be finite and positive"),
         ("bilateral", {"sigma_spatial": np.ones(3)}, "sigma_spatial must be a scalar"),
         ("bm3d", {"threshold": -1.0}, "threshold must be finite"),
+        ("bm3d", {"threshold": 0.0}, "threshold must be finite and positive"),
         ("bm3d", {"profile": "best"}, "profile must be one of 'normal', 'fast', got 'best'"),
         ("mean_shift", {"iterations": 0}, "iterations must be a positive integer"),
         ("mean_shift", {"sigma_range": np.ones((3, 3))}, "sigma_range must be a scalar or"),
@@ -64,6 +65,13 @@ def test_image_and_sigma(method, image, given, error, match):
 def test_parameters(method, given, match):
     with pytest.raises(ValueError, match=match):
         unwrapped(method)(IMAGE, 0.1, **given)
+
+
+def test_neither_denoiser_nor_mesh():
+    with pytest.raises(TypeError, match="denoiser must be a function, got 'subspace'"):
+        unwrapped("shard")("subspace")
+    with pytest.raises(TypeError, match="mesh must be a jax.sharding.Mesh, got 4"):  # noqa: RUF043
+        unwrapped("shard")(jd.subspace, 4)
 
 
 def test_numpy_integers_are_sizes_and_booleans_are_not():

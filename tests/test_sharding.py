@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
 import jaxdenoise as jd
 
@@ -41,6 +42,24 @@ def test_mesh_of_some_devices(noisy):
 def test_uneven_batch(noisy):
     with pytest.raises(ValueError, match="a batch of 3 images cannot be shared evenly by 8"):
         jd.shard(jd.bilateral, batch=True)(jnp.stack([noisy] * 3), 0.1)
+
+
+def test_arguments_of_different_length(noisy):
+    with pytest.raises(ValueError, match=r"equally many, got \[8, 16\]"):
+        jd.shard(jd.bilateral, batch=True)(jnp.stack([noisy] * 8), np.full(16, 0.1))
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_inside_a_mesh_of_the_caller(noisy, kind, small_tiles):
+    """Its automatic axes share the tiles; explicit ones, JAX's default, are left to the caller."""
+    alone = jd.bilateral(noisy, 0.1, window_size=5)
+    images = jnp.stack([noisy] * 8)
+    with small_tiles(), jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(kind,))):
+        inside = jd.bilateral(noisy, 0.1, window_size=5)
+        shared = jd.shard(jd.bilateral)(noisy, 0.1, window_size=5)
+        batch = jd.shard(jd.bilateral, batch=True)(images, 0.1, window_size=5)
+    for out in (inside, shared, batch[3]):
+        np.testing.assert_allclose(out, alone, atol=1e-12)
 
 
 def test_batch_compiles_once(noisy):

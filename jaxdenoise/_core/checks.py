@@ -34,7 +34,11 @@ def check_image(
 
 
 def check_real(value: ArrayLike, *, name: str) -> None:
-    dtype = jnp.result_type(value)
+    try:
+        dtype = jnp.result_type(value)
+    except (TypeError, ValueError):
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be a number or a real array, got a {kind}") from None
     real = (jnp.floating, jnp.integer, jnp.bool_)
     if not any(jnp.issubdtype(dtype, kind) for kind in real):
         raise TypeError(f"{name} must be a real array, got dtype {dtype}")
@@ -84,6 +88,7 @@ def check_positive(value: ArrayLike, *, name: str) -> None:
 
 
 def check_scalar(value: ArrayLike, *, name: str) -> None:
+    check_real(value, name=name)
     if np.ndim(value):
         raise ValueError(f"{name} must be a scalar, got shape {np.shape(value)}")
     check_nonnegative(value, name=name)

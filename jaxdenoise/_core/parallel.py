@@ -26,8 +26,9 @@ def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
     axes = tuple(
         name
         for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
-        # Inside a caller's own `shard_map` an axis is manual: there a device works for itself.
-        if kind != AxisType.Manual
+        # Inside a caller's own `shard_map` an axis is manual, there a device works for itself; an
+        # explicit one is the caller's to use.
+        if kind == AxisType.Auto
     )
     devices = math.prod(mesh.shape[name] for name in axes)
     count = len(jax.tree.leaves(pieces)[0])

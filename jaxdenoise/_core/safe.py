@@ -24,11 +24,11 @@ def safe_divide(numerator: Array, denominator: Array) -> Array:
 
 
 def positive_floor(scale: Array, image: Array) -> Array:
-    """`scale`, kept so far from 0 that (image / scale)^4 and 1 / scale^2 do not overflow.
+    """`scale`, kept so far from 0 that sums of (image / scale)^4 and 1 / scale^2 do not overflow.
 
     Where the floor takes over, the derivative with respect to the scale is 0.
     """
     info = jnp.finfo(image.dtype)
     largest = jnp.max(jnp.where(jnp.isfinite(image), jnp.abs(image), 0))
-    floor = lax.stop_gradient(info.eps * largest + math.sqrt(info.tiny))
+    floor = lax.stop_gradient(10 * info.tiny**0.25 * largest + math.sqrt(info.tiny))
     return jnp.where(scale > floor, scale, floor)

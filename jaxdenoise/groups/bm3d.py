@@ -14,7 +14,14 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar
-from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, own_noise, recorrelate
+from jaxdenoise.groups.collaborate import (
+    Sizes,
+    channel_by_channel,
+    collaborate,
+    decorrelate,
+    own_noise,
+    recorrelate,
+)
 
 # Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
 _KAISER = 2.5
@@ -62,7 +69,7 @@ def bm3d(
     - `image`: 2-D, with or without a channel axis; any size.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map. A map gives every
         coefficient its own v, and bounds the change of pixels less noisy than others in their group
-        by 4 of their own sigma.
+        by 4 of their own sigma. Where it differs among channels they are denoised one by one.
     - `threshold`: of the first stage in units of sigma; the paper's 2.7.
     - `profile`: `"normal"`, groups of 16 patches around every third pixel, then of 32 around every
         fourth, out of windows of 39 x 39; or `"fast"`, groups of 16 around every fifth pixel in
@@ -83,11 +90,12 @@ def bm3d(
     check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_positive_scalar(threshold, name="threshold")
     check_choice(profile, tuple(_PROFILES), name="profile")
-    return _bm3d(image, sigma, threshold, _PROFILES[profile], channel_axis)
+    denoise = partial(_bm3d, threshold, _PROFILES[profile])
+    return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
-@partial(jax.jit, static_argnames=("profile", "channel_axis"))
-def _bm3d(image, sigma, threshold, profile, channel_axis):
+@partial(jax.jit, static_argnums=(1, 4))
+def _bm3d(threshold, profile, image, sigma, channel_axis):
     y, variance, unit = decorrelate(image, sigma, channel_axis, _PATCH_SIZE)
     # Noise of one strength need not be carried along.
     maps = [variance] if variance.ndim else []
@@ -103,7 +111,8 @@ def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, l
 
     def loss(energy: Array, variance: Array) -> Array:
         # Nothing of a coefficient ten times above the threshold is lost in any precision.
-        t = jnp.minimum(energy / (limit * variance), 100)
+        least = jnp.maximum(limit * variance, jnp.finfo(energy.dtype).tiny)
+        t = jnp.minimum(energy / least, 100)
         return 1 / (1 + jnp.square(jnp.square(jnp.square(t))))
 
     return _attenuate(loss, biorthogonal_wavelet(_PATCH_SIZE), noisy, noisy, *variance)

@@ -1,8 +1,9 @@
 """What denoisers on groups of similar patches share: their channels, and a visit of all groups."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -35,6 +36,26 @@ class Decorrelated(NamedTuple):
     unit: Array
 
 
+def channel_by_channel(
+    denoise: Callable[..., Any], image: ArrayLike, sigma: ArrayLike, channel_axis: int | None
+) -> Any:
+    """`denoise(image, sigma, channel_axis)`, a channel at a time where sigma differs among them.
+
+    Decorrelated channels are mixtures: a channel would get some of the others' noise.
+    """
+    if channel_axis is None or np.ndim(sigma) == 0:
+        return denoise(image, sigma, channel_axis)
+    missing = np.ndim(image) - np.ndim(sigma)
+    sigma = jnp.expand_dims(jnp.asarray(sigma), tuple(range(missing)))
+    if sigma.shape[channel_axis] == 1:
+        return denoise(image, sigma, channel_axis)
+    sigma = jnp.moveaxis(sigma, channel_axis, 0)
+    sigma = sigma.reshape(-1) if sigma.size == len(sigma) else sigma
+    channels = jnp.moveaxis(jnp.asarray(image), channel_axis, 0)
+    results = lax.map(lambda channel: denoise(*channel, None), (channels, sigma))
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, channel_axis), results)
+
+
 def decorrelate(
     image: ArrayLike, sigma: ArrayLike, channel_axis: int | None, patch_size: int
 ) -> Decorrelated:
@@ -44,7 +65,7 @@ def decorrelate(
     so noise of one strength stays so.
     """
     planes = to_planes(image, channel_axis)
-    variance = jnp.square(map_to_planes(sigma, image, channel_axis))
+    variance = jnp.square(_below_the_range(map_to_planes(sigma, image, channel_axis), planes))
     mix = jnp.asarray(dct(len(planes)), planes.dtype)
     planes = reflected_to(jnp.tensordot(mix, planes, axes=1), patch_size)
     unit = positive_floor(safe_sqrt(jnp.mean(variance)), planes)
@@ -57,6 +78,17 @@ def decorrelate(
     else:
         variance = jnp.ones((), planes.dtype)
     return Decorrelated(planes * inverse, variance, unit)
+
+
+def _below_the_range(sigma: Array, planes: Array) -> Array:
+    """A map whose largest values, of pixels that tell nothing, do not rule what is averaged."""
+    if sigma.ndim == 0:
+        return sigma
+    known = jnp.isfinite(planes)
+    largest = jnp.max(planes, where=known, initial=-jnp.inf)
+    smallest = jnp.min(planes, where=known, initial=jnp.inf)
+    limit = jnp.maximum(largest - smallest, jnp.min(sigma))
+    return jnp.minimum(sigma, lax.stop_gradient(limit))
 
 
 def recorrelate(planes: Array, unit: Array, image: ArrayLike, channel_axis: int | None) -> Array:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,14 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_denoiser_input
 from jaxdenoise._core.planes import from_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise.groups.collaborate import Sizes, collaborate, decorrelate, own_noise, recorrelate
+from jaxdenoise.groups.collaborate import (
+    Sizes,
+    channel_by_channel,
+    collaborate,
+    decorrelate,
+    own_noise,
+    recorrelate,
+)
 from jaxdenoise.groups.trace import Combined, combine_by_pilot, combine_by_sure
 
 # A pilot's remaining error acts like more noise. Measured on Set12; flat from 1.2 to 1.4.
@@ -67,7 +74,7 @@ def subspace(
 
     - `image`: 2-D, with or without a channel axis; any size.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map, of which a patch
-        takes the mean variance.
+        takes the mean variance. Where it differs among channels they are denoised one by one.
     - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, five more with a wider window
         and a denser grid, at about three times the cost.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
@@ -92,12 +99,14 @@ def degrees_of_freedom(
     profile: Literal["fast", "best"] = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
-    r"""How much of a pixel's estimate by `subspace` is owed to that pixel's own value.
+    r"""How much of a patch's estimate in the last pass of `subspace` is owed to that patch itself.
 
-    The diagonal of $\Theta$ in the last pass, averaged over the patches that hold the pixel: about
-    1 / k where k patches are averaged, 1 where nothing is shared. Over a group it adds up to
+    The diagonal of $\Theta$, averaged over the patches that hold the pixel: about 1 / k where k
+    patches are averaged, 1 where nothing is shared. Over a group it adds up to
     $\mathrm{tr}\,\Theta$, the rank of the group's subspace; a large map value marks texture that
-    found no likes. Channels are those of the decorrelating transform. Arguments as in `subspace`.
+    found no likes. It ranks places by their effective rank; it is not the divergence of `subspace`,
+    whose pilot and overlaps it leaves out. Channels are those of the decorrelating transform.
+    Arguments as in `subspace`.
 
     **Returns:** a map of the image's shape, from 0 to 1.
 
@@ -107,15 +116,16 @@ def degrees_of_freedom(
 
 
 def _checked(
-    image: ArrayLike, sigma: ArrayLike | None, profile: str, channel_axis: int | None
+    image: ArrayLike, sigma: Any, profile: str, channel_axis: int | None
 ) -> tuple[Array, Array]:
     check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_choice(profile, tuple(_PROFILES), name="profile")
-    return _subspace(image, sigma, _PROFILES[profile], channel_axis)
+    denoise = partial(_subspace, _PROFILES[profile])
+    return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
-@partial(jax.jit, static_argnames=("profile", "channel_axis"))
-def _subspace(image, sigma, profile, channel_axis):
+@partial(jax.jit, static_argnums=(0, 3))
+def _subspace(profile, image, sigma, channel_axis):
     largest = max(profile.first.patch_size, profile.later.patch_size)
     y, variance, unit = decorrelate(image, sigma, channel_axis, largest)
     mapped = variance.ndim > 0

@@ -15,8 +15,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
-from jaxdenoise._core.checks import check_choice, check_count, check_real
+from jaxdenoise._core.checks import check_choice, check_count, check_nonnegative, check_real
 from jaxdenoise._core.inverse import inverse_factor, inverse_sqrt, spd_inverse
+from jaxdenoise._core.planes import float_dtype
 
 # Of a patch's noise, where 1 is a pixel's on average: 1 / nu^2 must not overflow.
 _LEAST_ENERGY = 1e-12
@@ -50,7 +51,8 @@ def trace_risk(
     for image denoising: the NL-Ridge approach", ICIP 2022 (equations 5 and 8).
     """
     check_real(theta, name="theta")
-    theta, second_moment = jnp.asarray(theta), _square(second_moment)
+    second_moment = _square(second_moment)
+    theta = jnp.asarray(theta, second_moment.dtype)
     if theta.shape[-2:] != second_moment.shape[-2:]:
         raise ValueError(
             f"theta must be square of the order of second_moment, {second_moment.shape[-2:]}, "
@@ -83,7 +85,8 @@ def minimise_trace_risk(
 
     **Returns:** theta, (..., k, k).
 
-    **Raises:** `ValueError` if `second_moment` is not square, or for an unknown constraint.
+    **Raises:** `ValueError` if `second_moment` is not square, for a `noise_energy` of another
+    shape or with negative numbers, or for an unknown constraint.
 
     **References:** Herbreteau & Kervrann, ICIP 2022 (equation 9), and "Linear combinations of
     patches are unreasonably effective for single-image denoising", IEEE TIP 2024 (affine).
@@ -270,19 +273,24 @@ def _row_energy(theta: Array) -> Array:
 
 def _energies(noise_energy: ArrayLike, second_moment: Array) -> Array:
     """Noise energies as a column, (..., k or 1, 1)."""
+    check_real(noise_energy, name="noise_energy")
+    check_nonnegative(noise_energy, name="noise_energy")
     nu = jnp.asarray(noise_energy, second_moment.dtype)
-    each = nu.ndim == second_moment.ndim - 1
-    if each and nu.shape[-1] != second_moment.shape[-1]:
-        raise ValueError(
-            f"noise_energy must be one number for a group or {second_moment.shape[-1]}, one for "
-            f"each patch, got shape {nu.shape}"
-        )
-    return nu[..., None] if each else nu[..., None, None]
+    batch, k = second_moment.shape[:-2], second_moment.shape[-1]
+    if nu.shape == (*batch, k):
+        return nu[..., None]
+    if nu.shape in ((), batch):
+        return jnp.broadcast_to(nu, batch)[..., None, None]
+    raise ValueError(
+        f"noise_energy must be one number, one for a group, {batch}, or one for each patch, "
+        f"{(*batch, k)}, got shape {nu.shape}"
+    )
 
 
 def _square(second_moment: ArrayLike) -> Array:
     check_real(second_moment, name="second_moment")
-    second_moment = jnp.asarray(second_moment)
-    if second_moment.ndim < 2 or second_moment.shape[-1] != second_moment.shape[-2]:
-        raise ValueError(f"second_moment must be square, got shape {second_moment.shape}")
+    second_moment = jnp.asarray(second_moment, float_dtype(second_moment))
+    shape = second_moment.shape
+    if len(shape) < 2 or shape[-1] != shape[-2] or 0 in shape:
+        raise ValueError(f"second_moment must be square and not empty, got shape {shape}")
     return second_moment

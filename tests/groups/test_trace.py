@@ -38,6 +38,13 @@ def test_gradient_is_zero_at_the_minimiser(clean, rng, constraint):
     assert jd.trace_risk(theta + 0.1 * change, s, nu) > jd.trace_risk(theta, s, nu)
 
 
+def test_integers_are_numbers():
+    s, nu = np.array([[4, 1], [1, 3]]), 0.7
+    expected = jd.trace_risk(np.eye(2, dtype="f4") / 2, s.astype("f4"), nu)
+    np.testing.assert_allclose(jd.trace_risk(np.eye(2) / 2, s, nu), expected, rtol=1e-6)
+    assert jnp.issubdtype(jd.minimise_trace_risk(s, nu).dtype, jnp.floating)
+
+
 def test_patches_of_different_noise(clean, rng):
     """The risk is the expected error, and its gradient is zero at the minimiser."""
     sigmas = np.linspace(0.1, 0.5, K)
@@ -78,7 +85,7 @@ def test_combination_by_a_pilot_is_the_affine_minimiser(rng):
     for n in (4, 30):
         pilot, noisy = jnp.asarray(rng.normal(size=(2, 3, 8, n)) + 5)
         theta = jd.minimise_trace_risk(pilot @ pilot.transpose(0, 2, 1), NU)
-        check_combined(combine_by_pilot(noisy, pilot, jnp.asarray(NU)), theta, noisy)
+        check_combined(jax.jit(combine_by_pilot)(noisy, pilot, jnp.asarray(NU)), theta, noisy)
 
 
 def test_combination_by_sure_is_the_affine_minimiser(rng):
@@ -140,10 +147,11 @@ def test_no_regulariser_stays_at_the_minimiser(clean, promotes):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(2, 16, 36), (2, 64, 36)])
 def test_degenerate_groups_stay_finite(shape, dtype):
+    by_sure, by_pilot = jax.jit(combine_by_sure), jax.jit(combine_by_pilot)
     for level, nu in [(0, 0), (255, 0), (255, 1e-12), (0, 9)]:
         group = jnp.full(shape, level, dtype)
         energy = jnp.full(shape[:2], nu, dtype)
-        for combined in (combine_by_sure(group, energy), combine_by_pilot(group, group, energy)):
+        for combined in (by_sure(group, energy), by_pilot(group, group, energy)):
             assert all(np.isfinite(part).all() for part in combined)
             np.testing.assert_allclose(combined.patches, level, rtol=1e-5)
 
@@ -153,8 +161,12 @@ def test_bad_input():
         jd.minimise_trace_risk(np.zeros((2, 3)), 1.0)
     with pytest.raises(ValueError, match="theta must be square of the order of second_moment"):
         jd.trace_risk(np.zeros((3, 3)), np.eye(2), 1.0)
-    with pytest.raises(ValueError, match="noise_energy must be one number for a group or 2"):
+    with pytest.raises(ValueError, match="noise_energy must be one number"):
         jd.minimise_trace_risk(np.eye(2), np.ones(3))
+    with pytest.raises(ValueError, match="noise_energy must be finite and not negative"):
+        jd.minimise_trace_risk(np.eye(2), -1.0)
+    with pytest.raises(TypeError, match="noise_energy must be a real array"):
+        jd.minimise_trace_risk(np.eye(2), 1j)
     with pytest.raises(ValueError, match="second_moment must be one matrix"):
         jd.descend_trace_risk(np.ones((3, 2, 2)), 1.0)
     with pytest.raises(ValueError, match="iterations must be a positive integer"):
