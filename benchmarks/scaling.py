@@ -63,7 +63,8 @@ def all_cores(clean: np.ndarray, names: list[str], cores: list[int], rounds: int
         ]
         for name, m in found["methods"].items()
     ]
-    rows += [[name, "", f"{1000 * t:.0f}"] for name, t in peers.items()]
+    blank = [""] * (2 + len(peers))
+    rows += [[name, "", f"{1000 * t:.0f}", *blank] for name, t in peers.items()]
     header = ["method", "one device ms", "shared ms", "times faster", "difference"]
     title = f"all cores: {len(cores)}"
     print_table(title, [*header, *(f"/ {peer}" for peer in peers)], rows)

@@ -73,7 +73,7 @@ def bm3d(
     - `threshold`: of the first stage in units of sigma; the paper's 2.7.
     - `profile`: `"normal"`, groups of 16 patches around every third pixel, then of 32 around every
         fourth, out of windows of 39 x 39; or `"fast"`, groups of 16 around every fifth pixel in
-        both stages, out of windows of 25 x 25, three times faster and 0.2 dB below.
+        both stages, out of windows of 25 x 25, almost four times faster and 0.2 dB below.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.

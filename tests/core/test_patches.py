@@ -1,6 +1,5 @@
 """Groups of patches beside slow, obvious loops."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
