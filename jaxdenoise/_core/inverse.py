@@ -20,8 +20,8 @@ _ELIMINATE = 20
 def inverse_factor(a: Array) -> Array:
     """The inverse W of the Cholesky factor, lower triangular, of (..., n, n): W^T W = a^-1.
 
-    Of the symmetric `a` the lower triangle is read. Its diagonal is raised by n/2 eps of
-    itself, more than rounding takes away: all stays finite where `a` is singular or 0.
+    The diagonal is raised by n/2 eps of itself, more than rounding takes away: all stays finite
+    where `a`, symmetric, is singular or 0.
     """
     batch = a.reshape(-1, *a.shape[-2:])
     info = jnp.finfo(a.dtype)

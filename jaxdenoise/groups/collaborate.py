@@ -81,7 +81,10 @@ def decorrelate(
 
 
 def _below_the_range(sigma: Array, planes: Array) -> Array:
-    """A map whose largest values, of pixels that tell nothing, do not rule what is averaged."""
+    """A map of noise below the image's range: more says of a pixel only that it tells nothing.
+
+    Else the largest values would rule whatever is averaged over the map.
+    """
     if sigma.ndim == 0:
         return sigma
     known = jnp.isfinite(planes)

@@ -60,7 +60,7 @@ def test_batches_of_any_rank(rng):
 def test_derivatives(rng):
     a = spd(rng, 22, "float64", batch=2)
 
-    # Of symmetric matrices: only one triangle is read.
+    # Of symmetric matrices alone.
     def inverse(x):
         return spd_inverse(jnp.asarray(x + x.transpose(0, 2, 1)) / 2)
 
