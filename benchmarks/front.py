@@ -31,8 +31,13 @@ def plot_front(path: Path, title: str, results: dict, sigma: str) -> None:
     front = _front([points[name] for name in own])
     axes.plot(*zip(*front, strict=True), color=_OURS, linewidth=1, alpha=0.5, zorder=0)
     for name, point in points.items():
-        colour, height = (_OURS, 5) if name in own else (_THEIRS, -12)
-        axes.annotate(name, point, (5, height), textcoords="offset points", size=8, color=colour)
+        # Above the line of the front, or below it.
+        colour, offset, side = (
+            (_OURS, (-5, 5), "right") if name in own else (_THEIRS, (5, -12), "left")
+        )
+        axes.annotate(
+            name, point, offset, textcoords="offset points", ha=side, size=8, color=colour
+        )
     axes.set_xscale("log")
     axes.margins(y=0.08)
     axes.set_xlim(right=4 * max(x for x, _ in points.values()))
