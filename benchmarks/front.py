@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from ours import ours
 
 _OURS, _THEIRS = "#c0392b", "#7f8c8d"
@@ -21,7 +18,8 @@ def plot_front(path: Path, title: str, results: dict, sigma: str) -> None:
         for name, at in results.items()
     }
     own = [name for name in points if name in ours()]
-    figure, axes = plt.subplots(figsize=(8, 5), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8, 5), dpi=110, layout="constrained")
+    axes = figure.subplots()
     for names, colour, marker, label in (
         (own, _OURS, "o", "jaxdenoise"),
         ([name for name in points if name not in own], _THEIRS, "s", "peers"),
@@ -32,12 +30,11 @@ def plot_front(path: Path, title: str, results: dict, sigma: str) -> None:
     axes.plot(*zip(*front, strict=True), color=_OURS, linewidth=1, alpha=0.5, zorder=0)
     for name, point in points.items():
         # Above the line of the front, or below it.
-        colour, offset, side = (
-            (_OURS, (-5, 5), "right") if name in own else (_THEIRS, (5, -12), "left")
-        )
-        axes.annotate(
-            name, point, offset, textcoords="offset points", ha=side, size=8, color=colour
-        )
+        if name in own:
+            place = {"xytext": (-5, 5), "ha": "right", "color": _OURS}
+        else:
+            place = {"xytext": (5, -12), "ha": "left", "color": _THEIRS}
+        axes.annotate(name, point, textcoords="offset points", size=8, **place)
     axes.set_xscale("log")
     axes.margins(y=0.08)
     axes.set_xlim(right=4 * max(x for x, _ in points.values()))
@@ -47,7 +44,6 @@ def plot_front(path: Path, title: str, results: dict, sigma: str) -> None:
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     axes.legend(loc="lower right")
     figure.savefig(path)
-    plt.close(figure)
     print(f"\nwrote {path}")
 
 

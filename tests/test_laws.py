@@ -48,7 +48,7 @@ def test_signature_is_image_sigma_then_keywords(entry):
     assert parameters[-1].name == "channel_axis"
 
 
-@pytest.mark.parametrize("dtype", ["uint16", "bool", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float16", "bfloat16"])
 def test_shape_is_kept_and_the_result_is_float(entry, dtype):
     image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (14, 18)), dtype)
     out = entry.denoiser(image, 0.5)
@@ -177,7 +177,7 @@ def test_volume(entry, noisy):
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 3)])
 def test_image_smaller_than_patch_and_window(entry, shape):
     image = np.random.default_rng(0).normal(size=shape)
     out = entry.denoiser(image, 0.5)

@@ -1,5 +1,6 @@
 """Groups of patches beside slow, obvious loops."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -129,6 +130,26 @@ def test_nan_pixel_is_matched_last(rng):
     holds = ((found <= 6) & (found > 3)).all(-1)
     clean = ~holds[..., 0]
     assert not holds[clean].any()
+
+
+def test_mesh_shares_the_tiles(rng):
+    """Eight devices, and a number of tiles that eight does not divide."""
+    grid = Grid((50, 18), 4, 3, 9)
+    planes = jnp.asarray(rng.normal(size=(2, *grid.shape)))
+
+    def both(planes):
+        ids = match(planes[:1], grid, 4)
+        return ids, *filter_groups(weighted, planes, grid, ids)
+
+    alone = jax.jit(both)(planes)
+    assert len(alone[0]) % 8
+    mesh = jax.make_mesh((8,), ("tiles",), axis_types=(jax.sharding.AxisType.Auto,))
+    with jax.set_mesh(mesh):
+        shared = jax.jit(both)(planes)
+        gradient = jax.jit(jax.grad(lambda x: jnp.sum(both(x)[1] ** 2)))(planes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), alone, shared)
+    expected = jax.grad(lambda x: jnp.sum(both(x)[1] ** 2))(planes)
+    np.testing.assert_allclose(gradient, expected, atol=1e-10)
 
 
 def test_small_images_are_continued_by_reflection():

@@ -33,6 +33,12 @@ def test_smooth_image_without_the_noise_that_is_claimed():
         np.testing.assert_allclose(jd.subspace(image, sigma), image, atol=2 * sigma)
 
 
+@pytest.mark.parametrize("level", [0.1, np.linspace(0.05, 0.2, 40)])
+def test_pure_noise_becomes_flat(level):
+    noise = np.random.default_rng(0).normal(size=(40, 40)) * level
+    assert np.std(np.asarray(jd.subspace(noise, level)) / level) < 0.12
+
+
 def test_pixel_of_any_noise(noisy):
     """One that tells nothing changes nothing elsewhere."""
     noise_map = np.full(noisy.shape, 0.1)
