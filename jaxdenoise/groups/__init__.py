@@ -1,6 +1,7 @@
 """Denoisers on groups of similar patches."""
 
 from jaxdenoise.groups.bm3d import bm3d as bm3d
+from jaxdenoise.groups.recovery import recover_subspace as recover_subspace
 from jaxdenoise.groups.subspace import degrees_of_freedom as degrees_of_freedom
 from jaxdenoise.groups.subspace import subspace as subspace
 from jaxdenoise.groups.trace import descend_trace_risk as descend_trace_risk
