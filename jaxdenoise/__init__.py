@@ -12,6 +12,7 @@ from jaxdenoise.groups import minimise_trace_risk as minimise_trace_risk
 from jaxdenoise.groups import recover_subspace as recover_subspace
 from jaxdenoise.groups import subspace as subspace
 from jaxdenoise.groups import trace_risk as trace_risk
+from jaxdenoise.images import skyline as skyline
 from jaxdenoise.metrics import mse as mse
 from jaxdenoise.metrics import psnr as psnr
 from jaxdenoise.metrics import ssim as ssim

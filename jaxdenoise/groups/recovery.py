@@ -118,8 +118,8 @@ def recover_subspace(
 
     - `points`: (n, d); groups of points by `jax.vmap`.
     - `rank`: the dimension of the subspace, at most d.
-    - `loss`: of the distances. Huber's has no local minimum near a majority that lies in a
-        subspace; the others forget far points faster.
+    - `loss`: of the distances. Huber's is the closest to convex; the others forget far points
+        faster, and recover from more outliers and with more noise (`benchmarks/landscape.py`).
     - `weights`: $a_j$, what a point counts for, (n,), not negative; default 1. Where none is
         positive all count alike.
     - `scale`: the least s, in the units of the points: the distance at which a point that belongs
@@ -129,7 +129,8 @@ def recover_subspace(
         from their median, instead of the origin.
     - `start`: a basis (d, rank) to start from. Default: spherical PCA, the dominant subspace of
         the points moved to the unit sphere, by power steps.
-    - `iterations`: the most steps; a handful is enough where points lie exactly in a subspace.
+    - `iterations`: the most steps. Usually far fewer are made; near the limit of what can be
+        recovered Huber's loss needs hundreds, and `converged` tells.
     - `tolerance`: on the sine of the angle by which a step turns the subspace, after which no more
         are made.
     - `optimizer`: of optax, for -G; default `optax.sgd(1.0)`, the power step.
