@@ -55,5 +55,19 @@ def small_tiles() -> Callable[[], AbstractContextManager]:
 
 
 @pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """The compilations so far, to be cleared."""
+    heard = []
+
+    def listen(event: str, duration: float, **_) -> None:
+        if "backend_compile" in event:
+            heard.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield heard
+    jax.monitoring.clear_event_listeners()
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -133,7 +133,8 @@ def recover_subspace(
         recovered Huber's loss needs hundreds, and `converged` tells.
     - `tolerance`: on the sine of the angle by which a step turns the subspace, after which no more
         are made.
-    - `optimizer`: of optax, for -G; default `optax.sgd(1.0)`, the power step.
+    - `optimizer`: of optax, one that needs nothing but the gradient G; default `optax.sgd(1.0)`,
+        the power step. It is static: make it once, since another one compiles anew.
 
     **Returns:** a `RecoveredSubspace` with `basis`, `weights`, `mean`, `objective`, `converged` and
     `iterations`.
@@ -146,8 +147,6 @@ def recover_subspace(
     subspace recovery", JMLR 2019; arXiv:2506.20533 (dynamic smoothing). Black & Rangarajan, "On
     the unification of line processes, outlier rejection, and robust statistics", IJCV 1996.
     """
-    import optax  # not before it is needed: it would double the time to import this package
-
     check_real(points, name="points")
     shape = jnp.shape(points)
     if len(shape) != 2 or 0 in shape:
@@ -166,7 +165,6 @@ def recover_subspace(
                 raise ValueError(f"{name} must have shape {expected}, got {jnp.shape(value)}")
     if weights is not None:
         check_nonnegative(weights, name="weights")
-    optimizer = optax.sgd(1.0) if optimizer is None else optimizer
     return _recover(
         points, rank, loss, weights, scale, centred, start, iterations, tolerance, optimizer
     )
@@ -174,8 +172,10 @@ def recover_subspace(
 
 @partial(jax.jit, static_argnums=(1, 2, 5, 7, 9))
 def _recover(points, rank, loss, weights, scale, centred, start, iterations, tolerance, optimizer):
-    import optax
+    import optax  # not before it is needed: it would double the time to import this package
 
+    # Made here: the argument is static, and a new one at every call would compile at every call.
+    optimizer = optax.sgd(1.0) if optimizer is None else optimizer
     weight, conjugate = _LOSSES[loss]
     points = jnp.asarray(points, compute_dtype(points))
     given = jnp.ones_like(points[:, 0]) if weights is None else jnp.asarray(weights, points.dtype)

@@ -109,6 +109,16 @@ def test_any_optimizer_and_any_start(rng):
     assert sine(recover(points, scale=0.1, start=rng.normal(size=(D, RANK))).basis, basis) < 0.1
 
 
+def test_a_second_call_does_not_compile(compilations):
+    """Nor does another scale or other weights."""
+    points, _ = haystack(6, inliers=9, outliers=4)
+    jax.block_until_ready(jd.recover_subspace(points, RANK, weights=np.ones(13), scale=0.1))
+    assert compilations
+    compilations.clear()
+    jax.block_until_ready(jd.recover_subspace(points, RANK, weights=np.arange(13.0), scale=0.2))
+    assert not compilations
+
+
 def test_gradients_match_finite_differences():
     points, _ = haystack(5, inliers=12, outliers=6, noise=0.05)
 
