@@ -1,12 +1,10 @@
 """Non-local subspace learning."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -14,32 +12,9 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_denoiser_input
 from jaxdenoise._core.planes import from_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise.groups.collaborate import (
-    Sizes,
-    channel_by_channel,
-    collaborate,
-    decorrelate,
-    own_noise,
-    recorrelate,
-)
-from jaxdenoise.groups.trace import Combined, combine_by_pilot, combine_by_sure
-
-# A pilot's remaining error acts like more noise. Measured on Set12; flat from 1.2 to 1.4.
-_PILOT_NOISE = 1.3
-
-
-class Profile(NamedTuple):
-    first: Sizes
-    later: Sizes
-    passes: int
-
-
-# The first pass sees noise alone, so its groups are small; 6 x 6 patches in groups of 64 make the
-# inverse one of order 36.
-_PROFILES = {
-    "fast": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 5, 37), passes=3),
-    "best": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 4, 49), passes=5),
-}
+from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate, recorrelate
+from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, combine_all, shares_of_noise
+from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
 
 
 def subspace(
@@ -119,8 +94,8 @@ def _checked(
     image: ArrayLike, sigma: Any, profile: str, channel_axis: int | None
 ) -> tuple[Array, Array]:
     check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
-    check_choice(profile, tuple(_PROFILES), name="profile")
-    denoise = partial(_subspace, _PROFILES[profile])
+    check_choice(profile, tuple(PROFILES), name="profile")
+    denoise = partial(_subspace, PROFILES[profile])
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
@@ -132,40 +107,19 @@ def _subspace(profile, image, sigma, channel_axis):
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = jnp.zeros_like(y) + variance
 
-    def combine_all(combine: Callable[..., Combined], sizes: Sizes, guide: Array, *planes: Array):
-        """Every pixel's estimate, the variance of its noise, and its gain."""
-        (x,), (noise, gain) = collaborate(
-            partial(_shrink, combine, mapped), sizes, guide, [*planes]
-        )
-        return x, noise, gain
-
-    pilot, _, gain = combine_all(combine_by_sure, profile.first, y, y, variance)
+    combine = partial(combine_all, mapped=mapped)
+    pilot, _, gain = combine(combine_by_sure, profile.first, y, y, variance)
 
     def again(state: tuple, tau: Array) -> tuple[tuple, None]:
         guide, z, noise, pilot, _ = state
-        x, kept, gain = combine_all(combine_by_pilot, profile.later, guide, z, pilot, noise)
+        x, kept, gain = combine(combine_by_pilot, profile.later, guide, z, pilot, noise)
         z = x + tau * (y - x)
         deviation = tau * safe_sqrt(variance) + (1 - tau) * safe_sqrt(kept)
-        return (z, z, _PILOT_NOISE * jnp.square(deviation), x, gain), None
+        return (z, z, PILOT_NOISE * jnp.square(deviation), x, gain), None
 
-    m = np.arange(1, profile.passes + 1)
-    shares = jnp.asarray(0.7 * (1 - m / profile.passes) ** 1.3, y.dtype)
     # The pilot guides the first of these passes, z the others.
+    shares = jnp.asarray(shares_of_noise(profile.passes), y.dtype)
     (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
     height, width = to_planes(image, channel_axis).shape[1:]
     gain = from_planes(gain[:, :height, :width], image, channel_axis)
     return recorrelate(x, unit, image, channel_axis), gain
-
-
-def _shrink(
-    combine: Callable[..., Combined], mapped: bool, groups: list[Array]
-) -> tuple[list[Array], Array, list[Array]]:
-    """Combine groups, the last of which holds the variance of the noise."""
-    *groups, variance = groups
-    before = jnp.mean(variance, axis=2)
-    patches, gain, share = combine(*groups, variance.shape[2] * before)
-    if mapped:
-        patches = groups[0] - own_noise(groups[0] - patches, variance)
-    # A floor: no patch outvotes a hundred others.
-    weights = 1 / (before * jnp.maximum(share, 0.01))
-    return [patches], weights, [before * share, gain]
