@@ -8,8 +8,10 @@ from jaxdenoise.filters import tv as tv
 from jaxdenoise.groups import bm3d as bm3d
 from jaxdenoise.groups import degrees_of_freedom as degrees_of_freedom
 from jaxdenoise.groups import descend_trace_risk as descend_trace_risk
+from jaxdenoise.groups import detect_outliers as detect_outliers
 from jaxdenoise.groups import minimise_trace_risk as minimise_trace_risk
 from jaxdenoise.groups import recover_subspace as recover_subspace
+from jaxdenoise.groups import robust_subspace as robust_subspace
 from jaxdenoise.groups import subspace as subspace
 from jaxdenoise.groups import trace_risk as trace_risk
 from jaxdenoise.images import skyline as skyline

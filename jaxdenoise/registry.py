@@ -10,18 +10,21 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_image
 from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
-from jaxdenoise.groups import bm3d, subspace
-from jaxdenoise.noise import Gaussian, NoiseModel, Stabilisable, estimate_sigma
+from jaxdenoise.groups import bm3d, robust_subspace, subspace, without_masked
+from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Stabilisable, estimate_sigma
 
 _METHODS: dict[str, Callable[..., Array]] = {
     "bilateral": bilateral,
     "bm3d": bm3d,
     "mean_shift": mean_shift,
     "nlm": nlm,
+    "robust_subspace": robust_subspace,
     "steering": steering,
     "subspace": subspace,
     "tv": tv,
 }
+# The method for outliers.
+_ROBUST = "robust_subspace"
 
 
 def methods() -> tuple[str, ...]:
@@ -40,15 +43,16 @@ def denoise(
     """Denoise an image with any method and any noise model that a transform makes Gaussian.
 
     For signal-dependent noise the image is stabilised, denoised with sigma = 1, and brought back
-    by the exact unbiased inverse.
+    by the exact unbiased inverse. For impulses the method is `robust_subspace`.
 
     **Arguments:**
 
     - `image`: 2-D or 3-D, with or without a channel axis.
     - `sigma`: the noise. A standard deviation in units of the image (a scalar or a map), a noise
-        model (`Gaussian`, `Poisson`, `PoissonGaussian`), or `None` to estimate Gaussian noise by
-        `estimate_sigma`.
-    - `method`: one of `methods()`; `None` for `subspace`, and for `nlm` on volumes.
+        model (`Gaussian`, `Impulse`, `Poisson`, `PoissonGaussian`), or `None` to estimate Gaussian
+        noise by `estimate_sigma`, for `robust_subspace` among outliers.
+    - `method`: one of `methods()`; `None` for `subspace`, for `nlm` on volumes, and for
+        `robust_subspace` with `Impulse` noise.
     - `channel_axis`: the axis of the channels, `None` for grey.
     - `parameters`: keyword arguments of the method; after a transform strengths such as `h` or
         `weight` are in its units, where sigma is 1.
@@ -56,7 +60,7 @@ def denoise(
     **Returns:** an image of the same shape and units.
 
     **Raises:** `ValueError` for an unknown method and whatever the method raises; `TypeError` for
-    a noise model without a variance-stabilising transform, such as `Impulse`.
+    a noise model without a variance-stabilising transform, and for `Impulse` with other methods.
 
     **Example:**
 
@@ -68,11 +72,17 @@ def denoise(
     check_image(image, channel_axis=channel_axis, ndim=(2, 3))
     if method is None:
         is_volume = jnp.ndim(image) - (channel_axis is not None) == 3
-        method = "nlm" if is_volume else "subspace"
+        usual = _ROBUST if isinstance(sigma, Impulse) else "subspace"
+        method = "nlm" if is_volume else usual
     check_choice(method, methods(), name="method")
     denoiser = _METHODS[method]
     if sigma is None:
-        sigma = estimate_sigma(image, channel_axis=channel_axis)
+        mask = parameters.get("mask") if method == _ROBUST else None
+        known = image if mask is None else without_masked(image, mask, channel_axis)
+        sigma = estimate_sigma(known, outliers=method == _ROBUST, channel_axis=channel_axis)
+    elif isinstance(sigma, Impulse) and method == _ROBUST:
+        parameters.setdefault("outlier_rate", sigma.rate)
+        sigma = sigma.sigma
     elif isinstance(sigma, Gaussian):
         sigma = sigma.sigma
     if not isinstance(sigma, NoiseModel):
@@ -80,7 +90,9 @@ def denoise(
     if not isinstance(sigma, Stabilisable):
         raise TypeError(
             f"sigma must be a number, a map or a noise model with a variance-stabilising "
-            f"transform, got {type(sigma).__name__}"
+            f"transform, got {type(sigma).__name__}; {_ROBUST} takes Impulse"
         )
-    stabilised = denoiser(sigma.stabilise(image), 1.0, channel_axis=channel_axis, **parameters)
-    return sigma.unstabilise(stabilised).astype(float_dtype(image))
+    # The root of a missing pixel is missing.
+    stabilised = jnp.where(jnp.isfinite(image), sigma.stabilise(image), jnp.nan)
+    restored = denoiser(stabilised, 1.0, channel_axis=channel_axis, **parameters)
+    return sigma.unstabilise(restored).astype(float_dtype(image))

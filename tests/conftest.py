@@ -69,5 +69,14 @@ def compilations() -> Iterator[list[str]]:
 
 
 @pytest.fixture
+def nothing_cached() -> Iterator[None]:
+    """jaxlib 0.10.2 can crash while it serialises a large program for the compilation cache."""
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
+    yield
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -17,10 +17,18 @@ class Entry:
     # Forward differences look one way: isotropic TV commutes with transposition alone.
     flips: bool = True
     volumes: bool = True
+    # Channels are decorrelated, their noise taken as independent.
+    decorrelates: bool = False
+    # With these parameters no pixel is an outlier: without noise too, texture is texture.
+    trusting: dict = field(default_factory=dict)
 
     @property
     def denoiser(self):
         return partial(getattr(jd, self.method), **self.parameters)
+
+    @property
+    def trusting_denoiser(self):
+        return partial(self.denoiser, **self.trusting)
 
     @property
     def default(self):
@@ -30,12 +38,15 @@ class Entry:
 
 DENOISERS = {
     "bilateral": Entry("bilateral", {"window_size": 5}),
-    "bm3d": Entry("bm3d", volumes=False),
+    "bm3d": Entry("bm3d", volumes=False, decorrelates=True),
     "mean_shift": Entry("mean_shift", {"window_size": 5, "iterations": 2}),
     "nlm": Entry("nlm", {"window_size": 7, "patch_size": 3}),
     "nlm_patch": Entry("nlm", {"window_size": 7, "patch_size": 3, "variant": "patch"}),
+    "robust_subspace": Entry(
+        "robust_subspace", volumes=False, decorrelates=True, trusting={"outlier_rate": 0.0}
+    ),
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
     "steering_constant": Entry("steering", {"window_size": 5, "iterations": 1, "order": 0}),
-    "subspace": Entry("subspace", volumes=False),
+    "subspace": Entry("subspace", volumes=False, decorrelates=True),
     "tv": Entry("tv", {"iterations": 400}, flips=False),
 }

@@ -55,6 +55,12 @@ def test_image_and_sigma(method, image, given, error, match):
         ("bm3d", {"profile": "best"}, "profile must be one of 'normal', 'fast', got 'best'"),
         ("mean_shift", {"iterations": 0}, "iterations must be a positive integer"),
         ("mean_shift", {"sigma_range": np.ones((3, 3))}, "sigma_range must be a scalar or"),
+        ("robust_subspace", {"outlier_rate": 1.0}, "outlier_rate must be below 1, got 1.0"),
+        ("robust_subspace", {"outlier_rate": -0.1}, "outlier_rate must be finite and not negative"),
+        ("robust_subspace", {"outlier_rate": np.ones(2)}, "outlier_rate must be a scalar"),
+        ("robust_subspace", {"mask": np.ones((9, 8), bool)}, r"mask must .* \(8, 9\)"),
+        ("robust_subspace", {"profile": "slow"}, "profile must be one of 'fast', 'best'"),
+        ("detect_outliers", {"outlier_rate": np.nan}, "outlier_rate must be finite"),
         ("steering", {"order": 2}, "order must be one of 0, 1"),
         ("steering", {"bandwidth": -1.0}, "bandwidth"),
         ("subspace", {"profile": "slow"}, "profile must be one of 'fast', 'best', got 'slow'"),
@@ -65,6 +71,14 @@ def test_image_and_sigma(method, image, given, error, match):
 def test_parameters(method, given, match):
     with pytest.raises(ValueError, match=match):
         unwrapped(method)(IMAGE, 0.1, **given)
+
+
+def test_mask_is_of_booleans_or_integers():
+    with pytest.raises(TypeError, match="mask must be of booleans or integers, got dtype float64"):
+        jd.robust_subspace(IMAGE, 0.1, mask=np.zeros((8, 9)))
+    colours = np.zeros((3, 8, 9))
+    with pytest.raises(ValueError, match=r"mask must have shape \(8, 9\) or \(3, 8, 9\)"):
+        jd.robust_subspace(colours, 0.1, mask=np.zeros((9, 8), bool), channel_axis=0)
 
 
 def test_neither_denoiser_nor_mesh():

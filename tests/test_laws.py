@@ -48,7 +48,7 @@ def test_signature_is_image_sigma_then_keywords(entry):
     assert parameters[-1].name == "channel_axis"
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
 def test_shape_is_kept_and_the_result_is_float(entry, dtype):
     image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (14, 18)), dtype)
     out = entry.denoiser(image, 0.5)
@@ -68,7 +68,8 @@ def test_no_noise_changes_nothing(entry, noisy):
     ramp = np.add.outer(*(np.linspace(0, 1, n) for n in noisy.shape)) ** 2
     for image in (noisy, checkerboard.astype(noisy.dtype), ramp.astype(noisy.dtype)):
         for sigma in (0.0, 1e-6):
-            np.testing.assert_allclose(entry.denoiser(image, sigma), image, atol=1e-5)
+            out = entry.trusting_denoiser(image, sigma)
+            np.testing.assert_allclose(out, image, atol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.3, 255.0])
@@ -116,7 +117,7 @@ def test_noise_map_acts_where_it_is(entry, noisy):
     """Without noise on the left the left half stays, away from the seam, and the right does not."""
     half = noisy.shape[1] // 2
     noise_map = np.where(np.arange(noisy.shape[1]) < half, 1e-7, SIGMA)[None]
-    change = np.abs(entry.denoiser(noisy, noise_map.astype(noisy.dtype)) - noisy)
+    change = np.abs(entry.trusting_denoiser(noisy, noise_map.astype(noisy.dtype)) - noisy)
     assert change[:, : half - 4].max() < 1e-3
     assert change[:, half + 4 :].mean() > 0.2 * SIGMA
 
@@ -124,11 +125,12 @@ def test_noise_map_acts_where_it_is(entry, noisy):
 @in_double_precision
 def test_channels_of_different_noise(entry, noisy):
     """A channel without noise stays, and is not read as noise by the others."""
-    if entry.method not in ("bm3d", "subspace"):
+    if not entry.decorrelates:
         pytest.skip("its channels share one weight or one edge")
     sigmas = np.array([SIGMA, 1e-7])
-    out = entry.denoiser(np.stack([noisy, 1 - noisy], axis=-1), sigmas, channel_axis=-1)
-    np.testing.assert_allclose(out[..., 0], entry.denoiser(noisy, SIGMA), atol=1e-10)
+    denoiser = entry.trusting_denoiser
+    out = denoiser(np.stack([noisy, 1 - noisy], axis=-1), sigmas, channel_axis=-1)
+    np.testing.assert_allclose(out[..., 0], denoiser(noisy, SIGMA), atol=1e-10)
     np.testing.assert_allclose(out[..., 1], 1 - noisy, atol=1e-5)
 
 
@@ -152,9 +154,9 @@ def test_equal_channels_of_fixed_strength_are_grey(entry, noisy):
     if entry.method == "tv":  # its norm runs over the channels together
         out = entry.denoiser(np.stack([noisy] * 3), SIGMA, weight=0.1 * 3**0.5, channel_axis=0)
         grey = entry.denoiser(noisy, SIGMA, weight=0.1)
-    elif entry.method in ("bm3d", "subspace"):  # they take the noise of the channels as independent
-        out = entry.denoiser(np.stack([noisy] * 3), SIGMA, channel_axis=0)
-        grey = entry.denoiser(noisy, SIGMA / 3**0.5)
+    elif entry.decorrelates:
+        out = entry.trusting_denoiser(np.stack([noisy] * 3), SIGMA, channel_axis=0)
+        grey = entry.trusting_denoiser(noisy, SIGMA / 3**0.5)
     else:
         out = entry.denoiser(np.stack([noisy] * 3), SIGMA, channel_axis=0, **given)
         grey = entry.denoiser(noisy, SIGMA, **given)
@@ -177,7 +179,7 @@ def test_volume(entry, noisy):
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (9, 1), (2, 3)])
 def test_image_smaller_than_patch_and_window(entry, shape):
     image = np.random.default_rng(0).normal(size=shape)
     out = entry.denoiser(image, 0.5)
@@ -185,42 +187,31 @@ def test_image_smaller_than_patch_and_window(entry, shape):
     assert np.isfinite(out).all()
 
 
-def check_gradients(entry, f, arguments):
-    # So small that no patch changes its group; the iterations of `tv` leave an error of that order.
-    eps = 1e-6 if entry.method == "tv" else 1e-8
-    check_grads(f, arguments, order=1, atol=1e-3, rtol=1e-3, eps=eps)
-
-
-def detail(photograph: np.ndarray) -> np.ndarray:
-    """Several references of groups, some with more patches than a patch has pixels."""
-    return photograph[30:45, 20:36] + 0.02 * np.random.default_rng(2).normal(size=(15, 16))
-
-
-def test_gradients_match_finite_differences(entry, photograph):
-    check_gradients(entry, entry.denoiser, (detail(photograph), SIGMA))
-
-
 PARAMETERS = {
     "bilateral": {"sigma_range": 0.2, "sigma_spatial": 1.3},
     "bm3d": {"threshold": 2.5},
     "mean_shift": {"sigma_range": 0.2, "sigma_spatial": 1.3},
     "nlm": {"h": 0.08},
+    "robust_subspace": {"outlier_rate": 0.1},
     "steering": {"bandwidth": 1.5, "sensitivity": 0.4},
     "tv": {"weight": 0.07},
 }
 
 
-def test_gradients_in_the_methods_own_parameters(entry, photograph):
-    if entry.method not in PARAMETERS:
-        pytest.skip("has none")
-    image, converged = detail(photograph), {}
+def test_gradients_match_finite_differences(entry, photograph):
+    """With respect to the image, the noise and the method's own parameters."""
+    # Several references of groups, some with more patches than a patch has pixels.
+    image = photograph[30:45, 20:36] + 0.02 * np.random.default_rng(2).normal(size=(15, 16))
+    # So small that no patch changes its group.
+    eps, converged = 1e-8, {}
     if entry.method == "tv":  # its derivatives are those of the minimiser: let it get there
-        image, converged = image[:7, :8], {"iterations": 4000}
+        eps, image, converged = 1e-6, image[:7, :8], {"iterations": 4000}
 
-    def denoise(parameters):
-        return entry.denoiser(image, SIGMA, **parameters, **converged)
+    def denoise(image, sigma, parameters):
+        return entry.denoiser(image, sigma, **parameters, **converged)
 
-    check_gradients(entry, denoise, (PARAMETERS[entry.method],))
+    arguments = image, SIGMA, PARAMETERS.get(entry.method, {})
+    check_grads(denoise, arguments, order=1, atol=1e-3, rtol=1e-3, eps=eps)
 
 
 DEGENERATE = {
@@ -233,6 +224,7 @@ DEGENERATE = {
 }
 
 
+@pytest.mark.usefixtures("nothing_cached")
 def test_results_and_gradients_are_finite_on_degenerate_images(entry):
     def loss(image, sigma):
         out = entry.denoiser(image, sigma)
@@ -245,6 +237,7 @@ def test_results_and_gradients_are_finite_on_degenerate_images(entry):
             assert all(np.isfinite(x).all() for x in everything), (name, sigma)
 
 
+@in_double_precision
 def test_new_sigma_does_not_recompile(entry, noisy, compilations):
     jax.block_until_ready(entry.denoiser(noisy, 0.1))
     compilations.clear()
@@ -254,17 +247,19 @@ def test_new_sigma_does_not_recompile(entry, noisy, compilations):
     assert compilations, "the listener does not hear compilations"
 
 
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_lowers_for_every_platform(entry, platform):
+def test_lowers_for_every_platform(entry):
     image = jax.ShapeDtypeStruct((40, 48), jnp.float32)
     sigma = jax.ShapeDtypeStruct((), jnp.float32)
     gradient = jax.grad(lambda *a: jnp.sum(entry.denoiser(*a)))
     for f in (entry.denoiser, gradient):
-        lowered = jax.jit(f).trace(image, sigma).lower(lowering_platforms=(platform,))
-        # LAPACK and FFT calls deadlock on a CPU when two executions run at once.
-        assert not any(call in lowered.as_text() for call in ("lapack", "fft", "cusolver"))
+        traced = jax.jit(f).trace(image, sigma)
+        for platform in ("cpu", "cuda", "tpu"):
+            lowered = traced.lower(lowering_platforms=(platform,)).as_text()
+            # LAPACK and FFT calls deadlock on a CPU when two executions run at once.
+            assert not any(call in lowered for call in ("lapack", "fft", "cusolver")), platform
 
 
+@in_double_precision
 @pytest.mark.timeout(60)
 def test_two_threads_at_once_return(entry, noisy):
     alone = entry.denoiser(noisy, SIGMA)

@@ -57,9 +57,37 @@ def test_poisson_goes_through_the_transform(photograph):
     np.testing.assert_allclose(jnp.mean(out), photograph.mean(), rtol=0.03)
 
 
-def test_impulse_noise_is_refused(noisy):
-    with pytest.raises(TypeError, match="Impulse"):
-        jd.denoise(noisy, jd.Impulse(0.1, 0.0, 1.0, 0.1))
+def test_impulses_need_the_robust_method(photograph):
+    import jax
+
+    noise = jd.Impulse(0.1, 0.0, 1.0, 0.05)
+    noisy = noise.sample(jax.random.key(0), photograph)
+    expected = jd.robust_subspace(noisy, 0.05, outlier_rate=0.1)
+    np.testing.assert_array_equal(jd.denoise(noisy, noise), expected)
+    with pytest.raises(TypeError, match="got Impulse; robust_subspace takes Impulse"):
+        jd.denoise(noisy, noise, method="nlm")
+
+
+def test_sigma_is_estimated_among_outliers(photograph, rng):
+    noisy = photograph + 0.1 * rng.normal(size=photograph.shape)
+    noisy = np.where(rng.random(noisy.shape) < 0.2, rng.integers(0, 2, noisy.shape), noisy)
+    sigma = jd.estimate_sigma(noisy, outliers=True)
+    np.testing.assert_allclose(sigma, 0.1, rtol=0.25)
+    assert jd.estimate_sigma(noisy) > 0.15
+    expected = jd.robust_subspace(noisy, sigma)
+    np.testing.assert_allclose(jd.denoise(noisy, method="robust_subspace"), expected, atol=1e-12)
+
+
+def test_missing_counts_are_filled():
+    import jax
+
+    noise = jd.Poisson(20.0)
+    clean = np.full((20, 22), 0.6)
+    counts = np.asarray(noise.sample(jax.random.key(0), clean)).copy()
+    counts[9, 3:6] = np.nan
+    out = np.asarray(jd.denoise(counts, noise, method="robust_subspace"))
+    np.testing.assert_allclose(out[9, 3:6], 0.6, atol=0.15)
+    assert np.isnan(np.asarray(jd.denoise(counts, noise, method="tv"))[9, 4])
 
 
 def test_unknown_method(noisy):

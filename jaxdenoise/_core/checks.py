@@ -94,6 +94,25 @@ def check_scalar(value: ArrayLike, *, name: str) -> None:
     check_nonnegative(value, name=name)
 
 
+def check_share(value: ArrayLike, *, name: str) -> None:
+    """A scalar from 0 to 1, without 1."""
+    check_scalar(value, name=name)
+    if isinstance(value, Real | np.ndarray) and not value < 1:
+        raise ValueError(f"{name} must be below 1, got {value}")
+
+
+def check_mask(mask: ArrayLike, image: ArrayLike, channel_axis: int | None) -> None:
+    """Booleans or integers that broadcast to the image, or to it without its channel axis."""
+    check_real(mask, name="mask")
+    if jnp.issubdtype(jnp.result_type(mask), jnp.floating):
+        raise TypeError(f"mask must be of booleans or integers, got dtype {jnp.result_type(mask)}")
+    shape = np.shape(image)
+    if channel_axis is None or np.ndim(mask) == len(shape):
+        check_broadcasts(mask, image, name="mask")
+    elif np.shape(mask) != (spatial := tuple(np.delete(shape, channel_axis).tolist())):
+        raise ValueError(f"mask must have shape {spatial} or {shape}, got {np.shape(mask)}")
+
+
 def check_positive_scalar(value: ArrayLike, *, name: str) -> None:
     check_scalar(value, name=name)
     check_positive(value, name=name)

@@ -25,12 +25,13 @@ from jaxdenoise._core.window import run_sum
 _CHUNK = 128
 
 
-def match(guide: Array, grid: Grid, members: int) -> Array:
+def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -> Array:
     """The `members` most similar candidates of every reference, by the distance on `guide`.
 
-    `guide` is (F, H, W). The result, (tiles, references of a tile, members), numbers the offsets
-    of the grid; a reference itself comes first, the others follow by their distance. It carries
-    no gradient.
+    `guide` is (F, H, W). A pixel of the reference adds to a squared distance no more than `limits`
+    (1, H, W) has there. The result, (tiles, references of a tile, members), numbers the offsets of
+    the grid; a reference itself comes first, the others follow by their distance. It carries no
+    gradient.
     """
     size, (ry, rx), (last_y, last_x) = grid.patch_size, grid.radius, grid.last
     (height, width), stride = grid.span, grid.stride
@@ -40,11 +41,13 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
     def in_tile(tile: tuple[Array, Array]) -> Array:
         pixels, corner = tile
         here = pixels[:, ry : ry + height, rx : rx + width]
+        pixels, here, most = pixels[:features], here[:features], here[features:]
 
         def distances(offset: Array) -> Array:
             start = np.int32(0), ry + offset[0], rx + offset[1]
             there = lax.dynamic_slice(pixels, start, here.shape)
             d = jnp.sum(jnp.square(here - there), axis=0)
+            d = d if limits is None else jnp.minimum(d, most[0])
             d = run_sum(run_sum(d, size, 0, stride), size, 1, stride)
             y, x = (corner + offset)[:, None]
             y, x = (y + in_tile_y)[:, None], (x + in_tile_x)[None]
@@ -56,6 +59,8 @@ def match(guide: Array, grid: Grid, members: int) -> Array:
         itself_first = d.at[:, 0].set(-1)
         return lax.top_k(-itself_first, members)[1].astype(_smallest_integer(len(offsets)))
 
+    features = len(guide)
+    guide = guide if limits is None else jnp.concatenate([guide, limits])
     tiles = grid.cut(lax.stop_gradient(guide))
     return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)))
 

@@ -2,6 +2,9 @@
 
 from jaxdenoise.groups.bm3d import bm3d as bm3d
 from jaxdenoise.groups.recovery import recover_subspace as recover_subspace
+from jaxdenoise.groups.robust import detect_outliers as detect_outliers
+from jaxdenoise.groups.robust import robust_subspace as robust_subspace
+from jaxdenoise.groups.robust import without_masked as without_masked
 from jaxdenoise.groups.subspace import degrees_of_freedom as degrees_of_freedom
 from jaxdenoise.groups.subspace import subspace as subspace
 from jaxdenoise.groups.trace import descend_trace_risk as descend_trace_risk

@@ -66,14 +66,12 @@ def decorrelate(
     """
     planes = to_planes(image, channel_axis)
     variance = jnp.square(_below_the_range(map_to_planes(sigma, image, channel_axis), planes))
-    mix = jnp.asarray(dct(len(planes)), planes.dtype)
-    planes = reflected_to(jnp.tensordot(mix, planes, axes=1), patch_size)
+    planes = reflected_to(mix(planes), patch_size)
     unit = positive_floor(safe_sqrt(jnp.mean(variance)), planes)
     # Not a quotient, which XLA may turn into this product or not: matches would fall another way.
     inverse = 1 / unit
     if variance.ndim:
-        variance = jnp.tensordot(jnp.square(mix), variance, axes=1)
-        variance = reflected_to(variance * jnp.square(inverse), patch_size)
+        variance = reflected_to(mix_variances(variance) * jnp.square(inverse), patch_size)
         variance = jnp.maximum(variance, _LEAST_VARIANCE)
     else:
         variance = jnp.ones((), planes.dtype)
@@ -97,9 +95,31 @@ def _below_the_range(sigma: Array, planes: Array) -> Array:
 def recorrelate(planes: Array, unit: Array, image: ArrayLike, channel_axis: int | None) -> Array:
     """Back to the channels, units, size and layout of `image`."""
     height, width = to_planes(image, channel_axis).shape[1:]
-    mix = jnp.asarray(dct(len(planes)), planes.dtype)
-    planes = jnp.tensordot(mix.T, unit * planes[:, :height, :width], axes=1)
-    return from_planes(planes, image, channel_axis)
+    return from_planes(unmix(unit * planes[:, :height, :width]), image, channel_axis)
+
+
+def mix(planes: Array) -> Array:
+    """The image's channels, decorrelated by an orthonormal transform: their DCT."""
+    return _of_channels(dct(len(planes)), planes)
+
+
+def unmix(planes: Array) -> Array:
+    """The inverse of `mix`."""
+    return _of_channels(dct(len(planes)).T, planes)
+
+
+def mix_variances(variances: Array) -> Array:
+    """What `mix` makes of the variances of independent noise in each channel."""
+    return _of_channels(np.square(dct(len(variances))), variances)
+
+
+def unmix_variances(variances: Array) -> Array:
+    """What `unmix` makes of the variances of independent noise in each channel."""
+    return _of_channels(np.square(dct(len(variances))).T, variances)
+
+
+def _of_channels(matrix: np.ndarray, planes: Array) -> Array:
+    return jnp.tensordot(jnp.asarray(matrix, planes.dtype), planes, axes=1, precision="highest")
 
 
 def collaborate(
@@ -109,20 +129,21 @@ def collaborate(
     planes: list[Array],
     shared: tuple[Array, ...] = (),
     *,
+    limits: Array | None = None,
     window: np.ndarray | None = None,
     members_axis: int = 1,
 ) -> tuple[Array, Array]:
     """Match on the first channel of `guide`, then filter the groups of every channel.
 
-    `planes` are arrays (C, H, W) of which `shrink` gets the groups; the rest is as in
-    `filter_groups`. Returns the averages of the estimates and extras of `shrink`, (K, C, H, W) and
-    (E, C, H, W).
+    `planes` are arrays (C, H, W) of which `shrink` gets the groups; `limits` are as in `match`, the
+    rest as in `filter_groups`. Returns the averages of the estimates and extras of `shrink`,
+    (K, C, H, W) and (E, C, H, W).
     """
     _, height, width = guide.shape
     grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size)
     # A tiny image has few candidates; a power of two of them suits the Haar transform.
     members = min(sizes.members, 2 ** (grid.fewest_candidates.bit_length() - 1))
-    matches = match(guide[:1], grid, members)
+    matches = match(guide[:1], grid, members, limits)
 
     def of_channel(planes: list[Array]) -> tuple[Array, Array]:
         return filter_groups(

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_image
+from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.planes import float_dtype, to_planes
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise._core.transforms import dct
@@ -22,11 +23,20 @@ _MOST_PATCHES = 2**16
 # only ever adds energy, so a little under the median; measured on Set12 at 5 to 50 of 255.
 _SMOOTH_SHARE = 0.04
 _QUANTILE = 0.35
+# Among outliers: the side of the squares whose medians are compared, and the steps of the fit.
+_SQUARE = 4
+_STEPS = 30
 # The median of |n| for n ~ N(0, 1).
 _MEDIAN_TO_SIGMA = 0.6744897501960817
+# Of the fit, relative to the image's range.
+_LEAST_VARIANCE = 1e-12
+# The lower quartile of n^2.
+_LOWER_SQUARE = 0.10153104426762156
 
 
-def estimate_sigma(image: ArrayLike, *, channel_axis: int | None = None) -> Float[Array, ""]:
+def estimate_sigma(
+    image: ArrayLike, *, outliers: bool = False, channel_axis: int | None = None
+) -> Float[Array, ""]:
     r"""The standard deviation of white Gaussian noise, from the image alone.
 
     Smooth patches are those with the least energy in the low frequencies of the 8 x 8 discrete
@@ -44,10 +54,17 @@ def estimate_sigma(image: ArrayLike, *, channel_axis: int | None = None) -> Floa
     must be white: demosaicing, resampling or compression take it out of the high frequencies, and
     the estimate falls far below the truth.
 
+    One outlier in a patch puts energy into all frequencies. With `outliers` smooth patches are
+    those whose four quadrants have the most similar medians, and sigma is the maximum of the
+    likelihood of their pixels' deviations from these medians, a mixture of $N(0, \hat\sigma^2)$
+    with outliers that are uniform over the image's range. Texture counts for more here: at 10 of
+    255 with up to 30 % outliers the error on Set12 is -2 to 9 % on average, at 2 it is 44 to 56 %.
+
     **Arguments:**
 
     - `image`: 2-D or 3-D (the slices of a volume count as images), at least 2 pixels along its
-        last two spatial axes.
+        last two spatial axes; with `outliers` 2-D, at least 4, and pixels may be NaN.
+    - `outliers`: whether some pixels may be something else than the image and its noise.
     - `channel_axis`: the axis of the channels; the root mean square of their levels is returned.
 
     **Returns:** a scalar in units of the image.
@@ -56,19 +73,27 @@ def estimate_sigma(image: ArrayLike, *, channel_axis: int | None = None) -> Floa
 
     **References:** Ponomarenko, Lukin, Zriakhov, Kaarna & Astola, "An automatic approach to lossy
     compression of AVIRIS images", IGARSS 2007 (low frequencies choose, high frequencies measure).
-    Donoho & Johnstone, Biometrika 1994 (the median absolute deviation).
+    Donoho & Johnstone, Biometrika 1994 (the median absolute deviation). Dempster, Laird & Rubin,
+    JRSS B 1977 (fitting a mixture).
     """
-    check_image(image, channel_axis=channel_axis, ndim=(2, 3))
-    return _estimate_sigma(image, channel_axis)
+    check_image(image, channel_axis=channel_axis, ndim=(2,) if outliers else (2, 3))
+    return _estimate_sigma(image, outliers, channel_axis)
 
 
-@partial(jax.jit, static_argnames="channel_axis")
-def _estimate_sigma(image, channel_axis):
+@partial(jax.jit, static_argnums=(1, 2))
+def _estimate_sigma(image, outliers, channel_axis):
     planes = to_planes(image, channel_axis)
     size = min(_PATCH_SIZE, *planes.shape[-2:])
-    if size < 2:
-        raise ValueError(f"image must be at least 2 pixels a side, got shape {jnp.shape(image)}")
-    sigmas = jnp.stack([_plane_sigma(plane, size) for plane in planes])
+    fewest = 4 if outliers else 2
+    if size < fewest:
+        shape = jnp.shape(image)
+        raise ValueError(f"image must be at least {fewest} pixels a side, got shape {shape}")
+    if outliers:
+        known = plausible(planes)
+        each = zip(inpaint(planes, known), known, strict=True)
+        sigmas = jnp.stack([_sigma_among_outliers(*plane, size) for plane in each])
+    else:
+        sigmas = jnp.stack([_plane_sigma(plane, size) for plane in planes])
     return safe_sqrt(jnp.mean(jnp.square(sigmas))).astype(float_dtype(image))
 
 
@@ -86,10 +111,55 @@ def _plane_sigma(plane: Array, size: int) -> Array:
     most = jnp.max(jnp.where(finite, energy, 0))
     energy = jnp.where(clipped > 0, (1 + clipped) * most, energy)
     energy = jnp.where(finite, energy, jnp.inf)
-    smooth = max(round(_SMOOTH_SHARE * len(patches)), min(64, len(patches)))
-    _, chosen = lax.top_k(-energy, smooth)
+    _, chosen = lax.top_k(-energy, _smooth(len(patches)))
     magnitudes = jnp.abs(spectrum[:, order >= size - 1][chosen])
     return jnp.quantile(jnp.median(magnitudes, axis=0), _QUANTILE) / _MEDIAN_TO_SIGMA
+
+
+def _sigma_among_outliers(plane: Array, known: Array, size: int) -> Array:
+    patches, known = _patches(plane, size), _patches(known, size)
+    half = min(_SQUARE, size // 2)
+    quadrants, counted = (_quadrants(x, half) for x in (patches, known))
+    medians = jnp.median(quadrants, axis=2)
+    low, high = jnp.min(plane), jnp.max(plane)
+    # Chosen last: patches that are clipped, most of them, or not known.
+    useless = (patches == low) | (patches == high) | ~known
+    spread = jnp.var(medians, axis=1)
+    spread = jnp.where(jnp.mean(useless, axis=(1, 2)) > 0.5, jnp.inf, spread)
+    _, chosen = lax.top_k(-spread, _smooth(len(patches)))
+    span = high - low
+    deviation = (quadrants - medians[..., None])[chosen] / jnp.where(span > 0, span, 1)
+    squares, counted = jnp.square(deviation), counted[chosen]
+    # Deviations of integers are 0 or a step: without a least variance, those of 0 alone would fit.
+    step = jnp.min(squares, where=squares > 0, initial=1)
+    least = lax.stop_gradient(step / 3 + _LEAST_VARIANCE)
+    number = jnp.maximum(jnp.sum(counted, dtype=plane.dtype), 1)
+
+    def fit(state: tuple[Array, Array], _) -> tuple[tuple[Array, Array], None]:
+        variance, rate = state
+        gaussian = (1 - rate) * jnp.exp(-squares / (2 * variance)) * lax.rsqrt(variance)
+        good = gaussian / (gaussian + rate * math.sqrt(2 * math.pi))
+        good = jnp.where(counted, good, 0)
+        total = jnp.maximum(jnp.sum(good), 1e-3)
+        variance = jnp.maximum(jnp.sum(good * squares) / total, least)
+        return (variance, jnp.clip(1 - total / number, 1e-6, 0.9)), None
+
+    # The lower quartile, which few outliers reach.
+    first = jnp.maximum(jnp.quantile(squares, 0.25) / _LOWER_SQUARE, least)
+    variance = lax.scan(fit, (first, jnp.full_like(first, 0.3)), None, length=_STEPS)[0][0]
+    # E (x - median)^2 of n pixels, of which the median has the variance pi / (2 n + pi).
+    n = half**2
+    return span * jnp.sqrt(variance / (1 - 2 / n + math.pi / (2 * n + math.pi)))
+
+
+def _quadrants(patches: Array, half: int) -> Array:
+    """(patches, 4, pixels)."""
+    corners = [patches[:, a : a + half, b : b + half] for a in (0, half) for b in (0, half)]
+    return jnp.stack([corner.reshape(len(patches), -1) for corner in corners], axis=1)
+
+
+def _smooth(patches: int) -> int:
+    return max(round(_SMOOTH_SHARE * patches), min(64, patches))
 
 
 def _patches(plane: Array, size: int) -> Array:

@@ -65,3 +65,19 @@ def test_gradient_is_finite_on_flat_images(level):
 def test_too_small():
     with pytest.raises(ValueError, match="at least 2 pixels"):
         jd.estimate_sigma(np.zeros((1, 5)))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0])
+def test_among_outliers_integers_are_no_spike(sigma):
+    rng = np.random.default_rng(0)
+    image = np.full((64, 64), 90.0) + sigma * rng.normal(size=(64, 64))
+    image = np.where(rng.random(image.shape) < 0.1, 255, np.rint(image)).astype(np.uint8)
+    np.testing.assert_allclose(jd.estimate_sigma(image, outliers=True), sigma, rtol=0.2)
+
+
+def test_among_outliers_missing_pixels_do_not_count():
+    image = 0.1 * np.random.default_rng(0).normal(size=(64, 64))
+    image[:, :20] = np.nan
+    np.testing.assert_allclose(jd.estimate_sigma(image, outliers=True), 0.1, rtol=0.05)
+    with pytest.raises(ValueError, match="at least 4 pixels a side"):
+        jd.estimate_sigma(image[:3], outliers=True)

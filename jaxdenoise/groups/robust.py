@@ -1,0 +1,249 @@
+"""Robust non-local subspace learning: Gaussian noise with outliers."""
+
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_mask, check_share
+from jaxdenoise._core.inpaint import inpaint, plausible
+from jaxdenoise._core.patches import reflected_to
+from jaxdenoise._core.planes import float_dtype, from_planes, to_planes
+from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise.groups.collaborate import (
+    Sizes,
+    channel_by_channel,
+    collaborate,
+    decorrelate,
+    mix,
+    mix_variances,
+    recorrelate,
+    unmix,
+    unmix_variances,
+)
+from jaxdenoise.groups.outliers import first_log_odds, log_odds_given, outlier_probability, vote
+from jaxdenoise.groups.passes import (
+    PILOT_NOISE,
+    PROFILES,
+    Pass,
+    Profile,
+    combine_all,
+    shares_of_noise,
+)
+from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
+
+# Small patches: at 30 % outliers an 8 x 8 one has 19 of them.
+_VOTE = Sizes(6, 16, 4, 37)
+_VOTES = 4
+# What a pixel adds to a squared distance of patches at most: (3 sigma)^2 of a difference.
+_MOST_DIFFERENT = 18.0
+# The variance of the error of a vote that stands in for an outlier, that of the noise being 1.
+_VOTE_NOISE = 3.0
+# After every pass outliers are weighed anew, for which `subspace` has too few.
+_MORE_PASSES = 2
+
+
+def robust_subspace(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    outlier_rate: ArrayLike | None = None,
+    profile: Literal["fast", "best"] = "fast",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    r"""Non-local subspace learning for Gaussian noise with outliers, and for missing pixels.
+
+    Dead pixels, cosmic rays, salt and pepper: a pixel is $y = x + N(0, \sigma^2)$, or with the
+    probability $\epsilon$ an outlier, whose value has any density q. The probability that it is,
+
+    $$p = \frac{\epsilon\, q(y)}{\epsilon\, q(y) + (1 - \epsilon)\, N(y; x, v)},$$
+
+    its estimate x, $\epsilon$ and q are found in turns, each from the others.
+
+    1. *Votes*, four times. Patches are matched by $\sum \min(d^2, 18 v)$ over their pixels, so that
+       no outlier parts or joins them. In a group of 16, x is the median over the patches, and
+       v the noise plus what the residuals have beyond it: the spread at a pixel of the patch over
+       the group, and that of a patch over its pixels where it is unlike the group. As far as v is
+       estimated, N is Student's t. Then x is the mean weighted by 1 - p, and overlapping
+       patches are averaged, weighted by 1 / v.
+    2. *Passes*, as in `subspace`: patches are combined by the minimiser of the trace functional,
+
+       $$\min_{\Theta 1 = 1} \mathrm{tr}[(I - \Theta) S (I - \Theta)^T]
+       + \mathrm{tr}(\Theta D \Theta^T), \qquad D = \mathrm{diag}(\nu),$$
+
+       once by SURE and then by pilots. It is robust as an outlier counts for nothing but what
+       stands in for it: $z = \hat x + \tau (1 - p) (y - \hat x)$, whose noise, larger where the
+       stand-in's error is, adds up to the energy $\nu_j$ of patch j. After every pass p is found
+       anew with $\hat x$, and $v = \sigma^2$ plus its variance.
+
+    q is a histogram of 512 bins over the range of the image, without the pixel itself, and
+    $\epsilon$ the mean of p. Without outliers the result is within 0.05 dB of `subspace` on Set12
+    at 25, in two to three times its time. What has no likes and is smaller than half of a 6 x 6
+    patch, such as a faint star, is an outlier, and so is some texture where sigma is 2 of 255 or
+    less: there only `outlier_rate=0` leaves an image as it is.
+
+    The indices of the matches carry no gradient, everything after them does.
+
+    **Arguments:**
+
+    - `image`: 2-D, with or without a channel axis; any size. Pixels that are NaN or infinite, or
+        outside the range of the image after a median filter by more than a thousand times that
+        range, are missing: they are inpainted, from alike patches where there are any.
+    - `sigma`: noise standard deviation in units of the image, a scalar or a map, of the pixels that
+        are no outliers. Where it differs among channels they are denoised one by one.
+    - `mask`: booleans or integers; where it is not 0 the pixel is missing. Of the image's shape, or
+        without its channel axis, or any that broadcasts to it.
+    - `outlier_rate`: epsilon, from 0 to below 1. Default: estimated for each channel.
+    - `profile`: `"fast"` or `"best"`, as in `subspace`, with two more passes.
+    - `channel_axis`: the axis of the channels, `None` for grey. Outliers are found in each channel
+        for itself, and channels are decorrelated, matched and filtered as in `subspace`.
+
+    **Returns:** an image of the same shape and units, NaN if all of a channel is missing.
+
+    **Raises:** `ValueError` for wrong shapes, an unknown profile or an `outlier_rate` out of its
+    range; `TypeError` for complex images and for a mask of floats.
+
+    **References:** Herbreteau & Kervrann, "Linear combinations of patches are unreasonably
+    effective for single-image denoising", IEEE TIP 2024 (the passes). Black & Rangarajan, "On the
+    unification of line processes, outlier rejection, and robust statistics with applications in
+    early vision", IJCV 1996 (the weights of outliers). The rest is this package's own.
+    """
+    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis)[0]
+
+
+def detect_outliers(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    outlier_rate: ArrayLike | None = None,
+    profile: Literal["fast", "best"] = "fast",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    """The probability that a pixel is an outlier, after the last pass of `robust_subspace`.
+
+    Above 0.5 it is more likely one than not; on Set12 with Gaussian noise of 10 of 255 that finds
+    salt and pepper (10 %) with F1 = 0.99, and impulses of random value (20 %) with 0.82: an outlier
+    that is within the noise is no outlier. Arguments as in `robust_subspace`.
+
+    **Returns:** a map of the image's shape, from 0 to 1; missing pixels have 1.
+
+    **Raises:** as `robust_subspace`.
+    """
+    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis)[1]
+
+
+def _checked(
+    image: ArrayLike,
+    sigma: Any,
+    mask: ArrayLike | None,
+    outlier_rate: ArrayLike | None,
+    profile: str,
+    channel_axis: int | None,
+) -> tuple[Array, Array]:
+    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    check_choice(profile, tuple(PROFILES), name="profile")
+    if outlier_rate is not None:
+        check_share(outlier_rate, name="outlier_rate")
+    if mask is not None:
+        image = without_masked(image, mask, channel_axis)
+    denoise = partial(_robust, PROFILES[profile], outlier_rate)
+    return channel_by_channel(denoise, image, sigma, channel_axis)
+
+
+def without_masked(image: ArrayLike, mask: ArrayLike, channel_axis: int | None) -> Array:
+    """NaN where the mask is not 0."""
+    check_mask(mask, image, channel_axis)
+    missing = jnp.asarray(mask).astype(bool)
+    if channel_axis is not None and missing.ndim < np.ndim(image):
+        missing = jnp.expand_dims(missing, channel_axis)
+    image = jnp.asarray(image).astype(float_dtype(image))
+    return jnp.where(jnp.broadcast_to(missing, image.shape), jnp.nan, image)
+
+
+class _Seen(NamedTuple):
+    """The pixels in the image's own channels, where outliers are, in units of the noise."""
+
+    y: Array
+    variance: Array
+    known: Array
+    rate: Array | None
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def _robust(profile, outlier_rate, image, sigma, channel_axis):
+    planes = to_planes(image, channel_axis)
+    known = plausible(planes)
+    filled = from_planes(inpaint(planes, known), image, channel_axis)
+    largest = max(sizes.patch_size for sizes in (profile.first, profile.later, _VOTE))
+    decorrelated, variance, unit = decorrelate(filled, sigma, channel_axis, largest)
+    y = unmix(decorrelated)
+    # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
+    variance = unmix_variances(jnp.zeros_like(y) + variance)
+    rate = None if outlier_rate is None else jnp.asarray(outlier_rate, y.dtype)
+    seen = _Seen(y, variance, reflected_to(known, largest), rate)
+    x, p = _passes(seen, _vote(seen), profile)
+    height, width = planes.shape[1:]
+    p = from_planes(p[:, :height, :width], image, channel_axis)
+    return recorrelate(x, unit, image, channel_axis), p
+
+
+class _Votes(NamedTuple):
+    z: Array  # the image, with a vote in place of outliers
+    p: Array  # their probability
+    log_odds: Array
+    variance: Array  # of a vote
+
+
+def _vote(seen: _Seen) -> _Votes:
+    y, variance, known, rate = seen
+
+    def again(state: _Votes, _) -> tuple[_Votes, None]:
+        planes = [state.z, jnp.where(known, y, state.z), variance, state.log_odds]
+        limits = _MOST_DIFFERENT * mix_variances(state.variance)[:1]
+        (x, p, v), _ = collaborate(vote, _VOTE, mix(state.z), planes, limits=limits, members_axis=0)
+        return _Votes(x + (1 - p) * (y - x), p, log_odds_given(y, known, p, rate), v), None
+
+    start = _Votes(y, jnp.zeros_like(y), first_log_odds(y, known, rate), variance)
+    return lax.scan(again, start, None, length=_VOTES)[0]
+
+
+def _passes(seen: _Seen, votes: _Votes, profile: Profile) -> tuple[Array, Array]:
+    """The estimate, in decorrelated channels, and the probabilities of outliers."""
+    y, variance, known, rate = seen
+    combine = partial(combine_all, mapped=True)
+
+    def weigh(found: Pass, log_odds: Array) -> tuple[Array, Array, Array]:
+        x = unmix(found.estimate)
+        p = outlier_probability(y - x, variance + unmix_variances(found.noise), log_odds)
+        return x, p, log_odds_given(y, known, p, rate)
+
+    p, z = votes.p, mix(votes.z)
+    noise = mix_variances((1 - p) * variance + p * _VOTE_NOISE * votes.variance)
+    first = combine(combine_by_sure, profile.first, z, z, noise)
+    x, p, log_odds = weigh(first, votes.log_odds)
+    z = mix(x + (1 - p) * (y - x))
+    noise = mix_variances((1 - p) * variance) + mix_variances(p) * PILOT_NOISE * first.noise
+
+    def again(state: tuple, tau: Array) -> tuple[tuple, None]:
+        guide, z, noise, pilot, log_odds, _ = state
+        found = combine(combine_by_pilot, profile.later, guide, z, pilot, noise)
+        x, p, log_odds = weigh(found, log_odds)
+        share = tau * (1 - p)
+        z = mix(x + share * (y - x))
+        own = safe_sqrt(mix_variances(jnp.square(share) * variance))
+        deviation = own + (1 - mix_variances(share)) * safe_sqrt(found.noise)
+        noise = PILOT_NOISE * jnp.square(deviation)
+        return (z, z, noise, found.estimate, log_odds, p), None
+
+    # The pilot guides the first of these passes, z the others.
+    start = first.estimate, z, noise, first.estimate, log_odds, p
+    shares = jnp.asarray(shares_of_noise(profile.passes + _MORE_PASSES), y.dtype)
+    (*_, x, _, p), _ = lax.scan(again, start, shares)
+    return x, p

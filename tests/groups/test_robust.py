@@ -1,0 +1,164 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from skimage import data
+from skimage.restoration import inpaint_biharmonic
+
+import jaxdenoise as jd
+from jaxdenoise.groups import outliers
+
+SIGMA = 0.04
+
+
+@pytest.fixture(scope="module")
+def corrupted(photograph) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian noise, a tenth of the pixels black or white, and where those are."""
+    rng = np.random.default_rng(0)
+    noisy = photograph + SIGMA * rng.normal(size=photograph.shape)
+    chance = rng.random(photograph.shape)
+    return np.where(chance < 0.1, (chance < 0.05) * 1.0, noisy), chance < 0.1
+
+
+@pytest.fixture(scope="module")
+def restored(corrupted) -> np.ndarray:
+    return np.asarray(jd.robust_subspace(corrupted[0], SIGMA))
+
+
+def test_salt_and_pepper_is_found_and_gone(photograph, corrupted, restored):
+    noisy, bad = corrupted
+    probability = np.asarray(jd.detect_outliers(noisy, SIGMA))
+    assert probability.shape == noisy.shape
+    assert ((probability >= 0) & (probability <= 1)).all()
+    found = probability > 0.5
+    assert 2 * (found & bad).sum() / (found.sum() + bad.sum()) > 0.9  # F1
+    # As far above what ignores the outliers as their energy is above the noise's.
+    gain = jd.psnr(restored, photograph, data_range=1) - jd.psnr(
+        jd.subspace(noisy, SIGMA), photograph, data_range=1
+    )
+    assert gain > 10
+
+
+def test_given_rate(photograph, corrupted):
+    noisy, bad = corrupted
+    counts = [
+        np.sum(jd.detect_outliers(noisy, SIGMA, outlier_rate=rate)) for rate in (0.0, 1e-3, 0.1)
+    ]
+    assert counts[0] == 0
+    assert counts[1] < counts[2]
+    assert 0.8 * bad.sum() < counts[2] < 1.2 * bad.sum()
+
+
+def test_missing_pixels_are_inpainted():
+    """Masked, NaN or infinite: all the same, and better than the biharmonic equation does it."""
+    rng = np.random.default_rng(1)
+    clean = data.camera()[100:180, 160:240] / 255
+    noisy = clean + SIGMA * rng.normal(size=clean.shape)
+    missing = rng.random(noisy.shape) < 0.3
+    out = np.asarray(jd.robust_subspace(noisy, SIGMA, mask=missing))
+    for value in (np.nan, np.inf):
+        same = jd.robust_subspace(np.where(missing, value, noisy), SIGMA)
+        np.testing.assert_allclose(same, out, atol=1e-9)
+    error, reference = (
+        np.std((x - clean)[missing]) for x in (out, inpaint_biharmonic(noisy, missing))
+    )
+    assert error < 0.95 * reference
+    probability = jd.detect_outliers(noisy, SIGMA, mask=missing)
+    np.testing.assert_allclose(probability[missing], 1, atol=1e-6)
+
+
+def test_absurd_pixel_is_missing(photograph):
+    results = []
+    for value in (np.nan, 1e30, -1e200):
+        image = photograph.copy()
+        image[30, 40] = value
+        results.append(jd.robust_subspace(image, SIGMA))
+    for out in results[1:]:
+        np.testing.assert_allclose(out, results[0], atol=1e-9)
+
+
+def test_lines_and_flat_parts_are_no_outliers():
+    image = np.zeros((40, 44), np.float32)
+    image[::9], image[:, ::11] = 1, 1
+    np.testing.assert_allclose(jd.robust_subspace(image, 0.02, outlier_rate=0.0), image, atol=5e-3)
+    probability = np.asarray(jd.detect_outliers(image, 0.02))
+    assert np.mean(probability[image == 0] > 0.5) < 0.1
+
+
+def test_mask_of_colours_is_for_all_channels(photograph):
+    colours = np.stack([photograph, photograph**2], axis=-1)[:20, :24]
+    mask = np.zeros((20, 24), np.uint8)
+    mask[5:7, 8] = 255
+    flat = jd.robust_subspace(colours, SIGMA, mask=mask, channel_axis=-1)
+    full = jd.robust_subspace(colours, SIGMA, mask=np.stack([mask] * 2, -1), channel_axis=-1)
+    np.testing.assert_array_equal(flat, full)
+
+
+def test_all_missing_is_nan_and_never_a_guess():
+    out = jd.robust_subspace(np.full((9, 10), np.nan), SIGMA)
+    assert np.isnan(out).all()
+
+
+def test_gradients_where_a_group_is_all_outliers():
+    """Every pixel at 0 or 1, or missing, but one corner."""
+    image = np.random.default_rng(0).integers(0, 2, (20, 22)).astype(np.float32)
+    image[:8, :8] = 0.5
+    image[12:, 12:] = np.nan
+
+    @jax.jit
+    def gradient(image, sigma):
+        return jax.grad(lambda *a: jnp.sum(jnp.square(jd.robust_subspace(*a))), (0, 1))(
+            image, sigma
+        )
+
+    for sigma in (1e-3, 0.1):
+        for slope in gradient(image, jnp.float32(sigma)):
+            assert np.isfinite(slope).all()
+
+
+def test_gradients_among_outliers(photograph, rng):
+    """Of different values: where several pixels are the least, its derivative is one-sided."""
+    noisy = photograph[30:42, 20:33] + SIGMA * rng.normal(size=(12, 13))
+    noisy = np.where(rng.random(noisy.shape) < 0.15, 2 * rng.random(noisy.shape) - 0.5, noisy)
+    check_grads(
+        jd.robust_subspace, (noisy, SIGMA), order=1, modes=["rev"], atol=1e-3, rtol=1e-3, eps=1e-8
+    )
+
+
+def test_posterior_is_bayes_rule():
+    residual, variance, rate, density = 2.5, 1.3, 0.1, 0.02
+    normal = np.exp(-(residual**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    expected = rate * density / (rate * density + (1 - rate) * normal)
+    log_odds = jnp.log(rate * density / (1 - rate))
+    found = outliers.outlier_probability(jnp.array(residual), jnp.array(variance), log_odds)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    # Student's t of no estimated variance is the normal distribution.
+    found = outliers.outlier_probability(
+        jnp.array(residual), jnp.array(variance), log_odds, jnp.array(0.0)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_density_of_outliers_integrates_to_one(rng):
+    """Seen from pixels that are none, every second one: an outlier does not count for itself."""
+    y = jnp.linspace(-3, 3, 4001)[None, None]
+    p = np.where(np.arange(4001) % 2, rng.random(4001), 0)[None, None]
+    known = jnp.ones(y.shape, bool)
+    log_odds = outliers.log_odds_given(y, known, jnp.asarray(p), jnp.array(0.5))
+    density = np.exp(np.asarray(log_odds))[0, 0]  # at a rate of one half the odds are 1
+    np.testing.assert_allclose(np.trapezoid(density[::2], y[0, 0, ::2]), 1, rtol=2e-3)
+
+
+def test_lone_outlier_does_not_make_itself_likely():
+    y = jnp.asarray(np.r_[np.zeros(500), 1.0, 0.75])[None, None]
+    p = jnp.zeros(y.shape).at[0, 0, 500].set(1.0)
+    known = jnp.ones(y.shape, bool)
+    log_odds = outliers.log_odds_given(y, known, p, jnp.array(0.1))[0, 0]
+    assert log_odds[500] < log_odds[501] + 1  # counting itself it would be log(512) above
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 16, 32])
+def test_sorting_network(n, rng):
+    x = rng.normal(size=(n, 3, 5))
+    np.testing.assert_array_equal(outliers._sorted(jnp.asarray(x)), np.sort(x, axis=0))
