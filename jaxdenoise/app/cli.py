@@ -100,6 +100,7 @@ def _main(
     "jaxdenoise denoise noisy.png -o clean.png\n\n"
     "jaxdenoise denoise photos/ 'scans/*.tif' -o clean/ --sigma 12 --method tv\n\n"
     "jaxdenoise denoise cells.tif -o cells_clean.tif --volume --noise poisson --peak 200\n\n"
+    "jaxdenoise denoise sky.tif -o clean.tif --method robust_subspace --outliers-map rays.tif\n\n"
     "jaxdenoise denoise raw.npy -o raw_clean.npy --method tv --param iterations=100"
 )
 def denoise(
@@ -143,6 +144,15 @@ def denoise(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A parameter of the method; repeat it for more."),
     ] = None,
+    outliers_map: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUT",
+            help="For robust_subspace: also write the probability that a pixel is an outlier, to a "
+            "file or a folder as with --out.",
+            show_default=False,
+        ),
+    ] = None,
     volume: Annotated[
         bool, typer.Option("--volume", help="Take the pages of a file as one 3-D image.")
     ] = False,
@@ -182,7 +192,9 @@ def denoise(
             max_megapixels * 1e6,
             force,
         )
-        failures = commands.denoise_files(inputs, out, settings, debug=debug)
+        failures = commands.denoise_files(
+            inputs, out, settings, outliers_map=outliers_map, debug=debug
+        )
     if failures:
         raise typer.Exit(FAILED)
 

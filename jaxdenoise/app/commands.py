@@ -4,6 +4,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,26 +40,43 @@ def _warn(message: str) -> None:
     typer.echo(f"jaxdenoise: warning: {message}", err=True)
 
 
-def denoise_files(inputs: Sequence[str], out: str, settings: Settings, *, debug: bool) -> int:
+def denoise_files(
+    inputs: Sequence[str],
+    out: str,
+    settings: Settings,
+    *,
+    outliers_map: str | None = None,
+    debug: bool,
+) -> int:
     """Every file, whatever becomes of the others; the number of those that failed."""
+    if outliers_map is not None and settings.method != options.ROBUST:
+        raise AppError(f"--outliers-map needs --method {options.ROBUST}, not {settings.method}")
     sources, problems = expand_inputs(inputs)
     for problem in problems:
         complain(problem)
     if not sources:
         return len(problems)
     several = len(sources) > 1 or len(inputs) > 1
-    planned = plan(sources, out, several=several, bit_depth=settings.bit_depth)
+    named = partial(plan, sources, several=several, bit_depth=settings.bit_depth)
+    planned, maps = named(out), None
+    if outliers_map is not None:
+        maps = named(outliers_map, option="--outliers-map")
+        for job, drawn in zip(planned.jobs, maps.jobs, strict=True):
+            if job.target.resolve() == drawn.target.resolve():
+                raise AppError(f"--outliers-map {drawn.target}: is where --out goes")
     failures = len(problems)
-    with output_folder(planned.folder), _progress() as progress:
+    map_folder = None if maps is None else maps.folder
+    with output_folder(planned.folder), output_folder(map_folder), _progress() as progress:
         files = progress.add_task("files", total=len(planned.jobs), visible=len(planned.jobs) > 1)
         pages = progress.add_task("pages", total=None)
-        for job in planned.jobs:
+        for number, job in enumerate(planned.jobs):
+            drawn = None if maps is None else maps.jobs[number].target
 
             def advance(done: int, total: int, name: str = job.source.name) -> None:
                 progress.update(pages, description=name, completed=done, total=total)
 
             try:
-                outcome = denoise_file(job, settings, advance)
+                outcome = denoise_file(job, settings, advance, outliers_map=drawn)
             except Exception as error:  # one bad file must not take the others with it
                 if debug:
                     traceback.print_exc()

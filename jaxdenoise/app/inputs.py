@@ -63,19 +63,26 @@ def _images(paths) -> list[Path]:
     )
 
 
-def plan(sources: Sequence[Path], out: str, *, several: bool, bit_depth: str | None) -> Plan:
+def plan(
+    sources: Sequence[Path],
+    out: str,
+    *,
+    several: bool,
+    bit_depth: str | None,
+    option: str = "--out",
+) -> Plan:
     """OUT is a file for one input and a folder for several, or where it looks like one."""
     path = Path(out)
     extension = path.suffix.lower()
     is_folder = path.is_dir() or out.endswith(("/", os.sep)) or not extension
     if not several and not is_folder:
         if extension not in EXTENSIONS:
-            raise AppError(f"--out {out}: cannot write {extension}; use {', '.join(EXTENSIONS)}")
+            raise AppError(f"{option} {out}: cannot write {extension}; use {', '.join(EXTENSIONS)}")
         return Plan([Job(sources[0], path)])
     if extension in EXTENSIONS and not path.is_dir():
-        raise AppError(f"--out {out}: must be a folder for several inputs")
+        raise AppError(f"{option} {out}: must be a folder for several inputs")
     if path.exists() and not path.is_dir():
-        raise AppError(f"--out {out}: is a file, and a folder is needed")
+        raise AppError(f"{option} {out}: is a file, and a folder is needed")
     jobs = [Job(source, path / _target_name(source, bit_depth)) for source in sources]
     # Case-insensitive file systems would let two of them meet.
     taken: dict[str, Path] = {}
@@ -125,7 +132,7 @@ def output_folder(folder: Path | None) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AppError(f"--out {folder}: cannot make the folder: {one_line(error)}") from error
+        raise AppError(f"{folder}: cannot make the folder: {one_line(error)}") from error
     try:
         yield
     finally:

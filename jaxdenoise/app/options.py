@@ -14,6 +14,10 @@ from jaxdenoise.app.errors import AppError
 from jaxdenoise.app.pages import full_scale
 
 NOISES = ("gaussian", "poisson", "poisson-gaussian")
+# The method for outliers and missing pixels.
+ROBUST = "robust_subspace"
+# Keywords of methods that take an array.
+_ARRAYS = ("mask",)
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ def parse_noise(kind: str, sigma: str, peak: float | None, gain: float | None) -
     number = parse_sigma(sigma)
     if kind == "impulse":
         raise AppError(
-            "--noise impulse: no transform makes impulses Gaussian, so no method here can remove "
-            "them; choose " + ", ".join(NOISES)
+            f"--noise impulse: no transform makes impulses Gaussian; --method {ROBUST} removes "
+            f"them, whatever the other noise is: {', '.join(NOISES)}"
         )
     if kind not in NOISES:
         raise AppError(f"--noise must be one of {', '.join(NOISES)}, got {kind!r}")
@@ -123,7 +127,8 @@ def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter
     return {
         name: parameter
         for name, parameter in inspect.signature(method).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "channel_axis"
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and name not in ("channel_axis", *_ARRAYS)
     }
 
 

@@ -163,7 +163,8 @@ def test_bad_sigma(refused, good, sigma):
 def test_bad_options(refused, good):
     refused([good, "--method", "magic"], "--method", "'magic'", "tv")
     refused([good, "--noise", "loud"], "--noise", "poisson-gaussian")
-    refused([good, "--noise", "impulse"], "--noise impulse", "no transform")
+    refused([good, "--noise", "impulse"], "--noise impulse", "robust_subspace")
+    refused([good, "--outliers-map", "map.png"], "--outliers-map", "robust_subspace, not tv")
     refused([good, "--noise", "poisson"], "--peak")
     refused([good, "--noise", "poisson", "--peak", "-3"], "--peak", "positive")
     refused([good, "--noise", "poisson", "--peak", "9", "--gain", "1"], "--peak", "--gain")

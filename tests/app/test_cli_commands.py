@@ -36,6 +36,26 @@ def test_default_method(run, noisy):
     np.testing.assert_allclose(np.load("out.npy"), expected, rtol=1e-5)
 
 
+def test_outliers_and_their_map(run, noisy):
+    """What is missing is filled; each of the maps is a file beside the output."""
+    image = noisy(24, 26, dtype=np.float32)
+    image[5, 7], image[11, 3] = np.nan, 1
+    np.save("in.npy", image)
+    options = ["--method", "robust_subspace", "--sigma", 0.06]
+    done = run("denoise", "in.npy", "-o", "out.npy", *options, "--outliers-map", "map.npy")
+    assert done.status == 0, done.err
+    expected = jd.robust_subspace(image, np.float32(0.06))
+    np.testing.assert_allclose(np.load("out.npy"), expected, atol=1e-4)
+    probability = np.load("map.npy")
+    assert probability.shape == image.shape
+    assert min(probability[5, 7], probability[11, 3]) > 0.9
+    assert np.mean(probability > 0.5) < 0.02
+    run("denoise", "in.npy", "-o", "a.npy", *options, "--outliers-map", "a.npy").failed_with(
+        "--outliers-map a.npy", "--out"
+    )
+    assert not Path("a.npy").exists()
+
+
 def test_every_core_is_a_device():
     code = """
 import os, jax
