@@ -52,7 +52,7 @@ def compare_peers(clean: np.ndarray, methods: dict[str, Callable], rounds: int) 
     return results
 
 
-_GROUPS = "bm3d", "subspace"
+_GROUPS = "bm3d", "robust_subspace", "subspace"
 _TV_WEIGHT = 0.8  # the default of `jd.tv`, in sigma
 
 
