@@ -145,8 +145,8 @@ def test_density_of_outliers_integrates_to_one(rng):
     y = jnp.linspace(-3, 3, 4001)[None, None]
     p = np.where(np.arange(4001) % 2, rng.random(4001), 0)[None, None]
     known = jnp.ones(y.shape, bool)
-    log_odds = outliers.log_odds_given(y, known, jnp.asarray(p), jnp.array(0.5))
-    density = np.exp(np.asarray(log_odds))[0, 0]  # at a rate of one half the odds are 1
+    log_odds = outliers.log_odds_given(y, known, jnp.asarray(p), jnp.array(0.05))
+    density = np.exp(np.asarray(log_odds))[0, 0] * 0.95 / 0.05
     np.testing.assert_allclose(np.trapezoid(density[::2], y[0, 0, ::2]), 1, rtol=2e-3)
 
 
