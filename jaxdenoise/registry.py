@@ -92,7 +92,5 @@ def denoise(
             f"sigma must be a number, a map or a noise model with a variance-stabilising "
             f"transform, got {type(sigma).__name__}; {_ROBUST} takes Impulse"
         )
-    # The root of a missing pixel is missing.
-    stabilised = jnp.where(jnp.isfinite(image), sigma.stabilise(image), jnp.nan)
-    restored = denoiser(stabilised, 1.0, channel_axis=channel_axis, **parameters)
-    return sigma.unstabilise(restored).astype(float_dtype(image))
+    stabilised = denoiser(sigma.stabilise(image), 1.0, channel_axis=channel_axis, **parameters)
+    return sigma.unstabilise(stabilised).astype(float_dtype(image))

@@ -37,6 +37,7 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
     (height, width), stride = grid.span, grid.stride
     in_tile_y, in_tile_x = (stride * np.arange(axis.count, dtype=np.int32) for axis in grid.axes)
     offsets = jnp.asarray(grid.offsets)
+    features = len(guide)
 
     def in_tile(tile: tuple[Array, Array]) -> Array:
         pixels, corner = tile
@@ -59,9 +60,9 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
         itself_first = d.at[:, 0].set(-1)
         return lax.top_k(-itself_first, members)[1].astype(_smallest_integer(len(offsets)))
 
-    features = len(guide)
-    guide = guide if limits is None else jnp.concatenate([guide, limits])
-    tiles = grid.cut(lax.stop_gradient(guide))
+    tiles = grid.cut(
+        lax.stop_gradient(guide if limits is None else jnp.concatenate([guide, limits]))
+    )
     return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)))
 
 

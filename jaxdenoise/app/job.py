@@ -183,6 +183,6 @@ def _denoise_array(
     if not detect:
         return Denoised(result, estimate)
     if settings.noise.kind != "gaussian":
-        values, sigma = np.where(np.isfinite(values), sigma.stabilise(values), np.nan), 1.0
+        values, sigma = np.asarray(sigma.stabilise(values)), 1.0
     outliers = jd.shard(jd.detect_outliers)(values, sigma, **given)
     return Denoised(result, estimate, np.asarray(outliers))

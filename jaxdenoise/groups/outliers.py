@@ -68,7 +68,7 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     noise = jnp.mean(variance, axis=0, keepdims=True)
     median = _median(z)
     squares = jnp.square(y - median)
-    estimated = jnp.maximum(_robust_mean(squares) - noise, 0)
+    estimated = jnp.maximum(_variance_of_group(squares) - noise, 0)
     unlike = _variance_of_patch(squares) - _UNLIKE * noise
     estimated = estimated + jnp.maximum(unlike, 0)
     p = outlier_probability(y - median, variance + estimated, log_odds, estimated)
@@ -144,8 +144,8 @@ def _median(x: Array) -> Array:
     return _order_statistic(x, len(x) // 2)
 
 
-def _robust_mean(squares: Array) -> Array:
-    """The variance of normal numbers whose squares they are, from the lower third of them.
+def _variance_of_group(squares: Array) -> Array:
+    """Of normal numbers whose squares these are, over the first axis, from the lower third of them.
 
     The median would take more of the outliers for spread.
     """
@@ -153,7 +153,7 @@ def _robust_mean(squares: Array) -> Array:
 
 
 def _variance_of_patch(squares: Array) -> Array:
-    """The same from the median over the last axis, the pixels of a patch without its corners."""
+    """The same over the last axis, the pixels of a patch without its corners, from their median."""
     n = squares.shape[-1]
     side = math.isqrt(n)
     inner = np.delete(np.arange(n), [0, side - 1, n - side, n - 1])

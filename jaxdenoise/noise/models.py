@@ -119,10 +119,14 @@ class PoissonGaussian:
         return gain * jnp.maximum(x, 0) + sigma * sigma
 
     def stabilise(self, noisy: ArrayLike) -> Float[Array, "..."]:
-        """The generalised Anscombe transform; its result has noise of standard deviation 1."""
+        """The generalised Anscombe transform; its result has noise of standard deviation 1.
+
+        NaN where a pixel is not finite: the safe root would make a dark pixel of a missing one.
+        """
         y = _as_float(noisy)
         gain, sigma = jnp.asarray(self.gain, y.dtype), jnp.asarray(self.sigma, y.dtype)
-        return 2 * safe_sqrt(y / gain + 3 / 8 + jnp.square(sigma / gain))
+        stabilised = 2 * safe_sqrt(y / gain + 3 / 8 + jnp.square(sigma / gain))
+        return jnp.where(jnp.isfinite(y), stabilised, jnp.nan)
 
     def unstabilise(self, denoised: ArrayLike) -> Float[Array, "..."]:
         """The exact unbiased inverse: E[y] as a function of E[stabilise(y)]."""
