@@ -83,7 +83,7 @@ def robust_subspace(
        anew with $\hat x$, and $v = \sigma^2$ plus its variance.
 
     q is a histogram of 512 bins over the range of the image, without the pixel itself, and
-    $\epsilon$ the mean of p. Without outliers the result is within 0.05 dB of `subspace` on Set12
+    $\epsilon$ the mean of p. Without outliers the result is within 0.06 dB of `subspace` on Set12
     at 25, in two to three times its time. What has no likes and is smaller than half of a 6 x 6
     patch, such as a faint star, is an outlier, and so is some texture where sigma is 2 of 255 or
     less: there only `outlier_rate=0` leaves an image as it is.
