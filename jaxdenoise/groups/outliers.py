@@ -12,7 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 # Log odds of a pixel that is an outlier whatever its value, and of one that never is.
 _ALWAYS, _NEVER = 1e30, -1e30
@@ -36,6 +36,13 @@ _SPREAD = 0.2
 _LARGEST = 1e6
 # A patch is unlike its group where its residuals have more than so many times the noise's variance.
 _UNLIKE = 3
+# Details without likes: the least and the largest share of the pixels that they may be, how far
+# beyond the noise a neighbour may differ, in shares of the squares by which neighbours do, and what
+# a neighbour counts that is an outlier: the track of a cosmic ray must not support itself, but a
+# detail of several pixels must be able to.
+_FEWEST_DETAILS, _MOST_DETAILS = 0.02, 0.5
+_CONTRAST = 0.1
+_OUTLIERS_COUNT = 0.05
 
 
 def outlier_probability(
@@ -86,6 +93,40 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     of_patch = jnp.mean(variance + estimated, axis=(0, 2), keepdims=True)[..., 0]
     weights = jnp.broadcast_to(1 / of_patch, y.shape[:2])
     return [jnp.broadcast_to(consensus, y.shape), p, v], weights, []
+
+
+def or_detail(
+    p: Array, y: Array, x: Array, variance: Array, log_odds: Array, share: Array
+) -> tuple[Array, Array]:
+    """p(outlier | y) where a pixel may also be a detail that has no likes but its neighbours.
+
+    That it is with the probability `share`, (C, 1, 1); y then has the mean of eight Cauchy
+    densities, centred at the neighbours and as wide as the noise of two pixels and some of the
+    contrast that x has there; neighbours that are outliers hardly count. The odds of an outlier are
+    against the sum of both ways not to be one: 1 / p grows. Returns the share of details that this
+    makes likely as well.
+    """
+    contrast = sum(jnp.square(there - x) for there in _neighbours(x)) / 8
+    width = 2 * variance + _CONTRAST * contrast
+    count = 1 - (1 - _OUTLIERS_COUNT) * p
+    kernel = sum(
+        weight / (1 + jnp.square(there - y) / width)
+        for there, weight in zip(_neighbours(y), _neighbours(count), strict=True)
+    )
+    density = kernel / (8 * math.pi * jnp.sqrt(width))
+    odds = share * density * jnp.exp(-jnp.clip(log_odds, -60, 60))
+    p = p / (1 + p * odds)
+    details, good = (jnp.sum(a, axis=(1, 2), keepdims=True) for a in (p * odds, 1 - p))
+    share = details / jnp.where(good > 0, good, 1)
+    return p, jnp.clip(share, _FEWEST_DETAILS, _MOST_DETAILS)
+
+
+def _neighbours(planes: Array) -> list[Array]:
+    """The eight pixels around every one of (C, H, W), mirrored at the borders."""
+    shape = planes.shape
+    wide = jnp.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    corners = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return [lax.slice(wide, (0, i, j), (shape[0], i + shape[1], j + shape[2])) for i, j in corners]
 
 
 def first_log_odds(y: Array, known: Array, rate: Array | None) -> Array:

@@ -40,6 +40,16 @@ def test_salt_and_pepper_is_found_and_gone(photograph, corrupted, restored):
     assert gain > 10
 
 
+def test_details_are_no_outliers():
+    """Where there is hardly any noise, what is unique in an image is not taken for outliers."""
+    sigma = 1 / 255
+    clean = data.camera()[100:164, 180:244] / 255
+    noisy = clean + sigma * np.random.default_rng(0).normal(size=clean.shape)
+    assert np.mean(np.asarray(jd.detect_outliers(noisy, sigma)) > 0.5) < 1e-3
+    error, plain = (np.std(f(noisy, sigma) - clean) for f in (jd.robust_subspace, jd.subspace))
+    assert error < 1.5 * plain
+
+
 def test_given_rate(photograph, corrupted):
     noisy, bad = corrupted
     counts = [
