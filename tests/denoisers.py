@@ -48,5 +48,5 @@ DENOISERS = {
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
     "steering_constant": Entry("steering", {"window_size": 5, "iterations": 1, "order": 0}),
     "subspace": Entry("subspace", volumes=False, decorrelates=True),
-    "tv": Entry("tv", {"iterations": 400}, flips=False),
+    "tv": Entry("tv", flips=False),
 }
