@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -21,10 +20,6 @@ with pytest.MonkeyPatch.context() as environment:
     flags = os.environ.get("XLA_FLAGS", "")
     environment.setenv("XLA_FLAGS", f"{flags} --xla_backend_optimization_level=0")
     jax.devices()
-# Whatever was compiled once is read from disk afterwards.
-_CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", Path(__file__).parent.parent / ".cache/jax")
-jax.config.update("jax_compilation_cache_dir", str(_CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.fixture(scope="session")
@@ -66,15 +61,6 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield heard
     jax.monitoring.clear_event_listeners()
-
-
-@pytest.fixture
-def nothing_cached() -> Iterator[None]:
-    """jaxlib 0.10.2 can crash while it serialises a large program for the compilation cache."""
-    least = jax.config.jax_persistent_cache_min_compile_time_secs
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
-    yield
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
 
 
 @pytest.fixture

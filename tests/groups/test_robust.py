@@ -1,8 +1,6 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 from skimage import data
 from skimage.restoration import inpaint_biharmonic
 
@@ -108,32 +106,6 @@ def test_mask_of_colours_is_for_all_channels(photograph):
 def test_all_missing_is_nan_and_never_a_guess():
     out = jd.robust_subspace(np.full((9, 10), np.nan), SIGMA)
     assert np.isnan(out).all()
-
-
-def test_gradients_where_a_group_is_all_outliers():
-    """Every pixel at 0 or 1, or missing, but one corner."""
-    image = np.random.default_rng(0).integers(0, 2, (20, 22)).astype(np.float32)
-    image[:8, :8] = 0.5
-    image[12:, 12:] = np.nan
-
-    @jax.jit
-    def gradient(image, sigma):
-        return jax.grad(lambda *a: jnp.sum(jnp.square(jd.robust_subspace(*a))), (0, 1))(
-            image, sigma
-        )
-
-    for sigma in (1e-3, 0.1):
-        for slope in gradient(image, jnp.float32(sigma)):
-            assert np.isfinite(slope).all()
-
-
-def test_gradients_among_outliers(photograph, rng):
-    """Of different values: where several pixels are the least, its derivative is one-sided."""
-    noisy = photograph[30:42, 20:33] + SIGMA * rng.normal(size=(12, 13))
-    noisy = np.where(rng.random(noisy.shape) < 0.15, 2 * rng.random(noisy.shape) - 0.5, noisy)
-    check_grads(
-        jd.robust_subspace, (noisy, SIGMA), order=1, modes=["rev"], atol=1e-3, rtol=1e-3, eps=1e-8
-    )
 
 
 def test_posterior_is_bayes_rule():

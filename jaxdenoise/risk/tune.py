@@ -1,0 +1,199 @@
+"""Denoisers tuned on the noisy image alone, by the gradient of an estimate of their risk."""
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+from jaxtyping import Float, PRNGKeyArray
+
+from jaxdenoise._core.checks import check_choice, check_count, check_real
+from jaxdenoise._core.planes import compute_dtype
+from jaxdenoise.noise import Gaussian, Poisson, PoissonGaussian
+from jaxdenoise.risk.estimates import pure, sure
+from jaxdenoise.risk.j_invariance import j_invariant_loss
+
+# Adam's rate in the logarithm, falling to 0 by half a cosine: from three times too small or too
+# large it takes a third of the default steps to get near, and the others to settle.
+_RATE = 0.2
+# Of Adam: short memories, for a curve of one or two numbers that is not noisy.
+_MOMENTS = 0.5, 0.8
+# So many numbers are differentiated forward, the risk's own directional derivative with them;
+# more in reverse.
+_FORWARD = 4
+
+
+class Tuned(NamedTuple):
+    """What `tune` found."""
+
+    parameters: Any  # like those it started from
+    risk: Float[Array, " steps"]  # at every step, before it was taken
+    path: Any  # the parameters at every step, with a leading axis
+    image: Array  # denoised with the parameters of the least risk
+
+
+def tune(
+    denoiser: Callable[..., Array],
+    noisy: ArrayLike,
+    noise: Any,
+    parameters: dict[str, Any],
+    *,
+    objective: str | Callable[[Array], Array] = "sure",
+    optimizer: Any = None,
+    steps: int = 20,
+    key: PRNGKeyArray | None = None,
+    probes: int = 1,
+    channel_axis: int | None = None,
+) -> Tuned:
+    r"""Find the parameters of any denoiser by which an estimate of its risk is least.
+
+    Descends, with optax, the risk of f(y; theta) in u, where theta = theta_0 exp(u): steps are
+    percentages, and every parameter keeps its sign. The probes of the risk are the same in every
+    step, so that it is one function, and its divergence is found by finite differences.
+
+    **Arguments:**
+
+    - `denoiser`: called as `denoiser(noisy, noise, **parameters)`; where `noise` is `None` as
+        `denoiser(noisy, **parameters)`, and sigma may be one of the parameters. For photon noise
+        it is `partial(jd.denoise, method=...)`.
+    - `noisy`: an image that the denoiser takes.
+    - `noise`: sigma, a noise map, or a noise model (`Gaussian`, `Poisson`, `PoissonGaussian`).
+    - `parameters`: starting values by name, traced ones of the denoiser: scalars, maps, or trees.
+    - `objective`: `"sure"` minimises `sure`, or `pure` where the noise is of photons;
+        `"j_invariant"` minimises `j_invariant_loss` on a single grid and needs no noise; a function
+        of the denoised image is maximised, such as `lambda x: jd.ssim(x, clean, data_range=1)`.
+    - `optimizer`: of optax, on u. Default: Adam at a rate of 0.2 that falls to 0 over the steps.
+        Static.
+    - `steps`: of the optimiser.
+    - `key`, `probes`: of the risk, as in `sure`.
+    - `channel_axis`: handed on to the denoiser, if not `None`.
+
+    **Returns:** a pytree: `parameters` where the risk was least, `risk` at every step (minus the
+    objective where that is maximised), the `path` of the parameters, and the denoised `image`.
+
+    **Raises:** `ValueError` for parameters that are 0 (from there no percentage leads away), not
+    finite or not real, and for an unknown objective; `TypeError` for noise without a risk estimate.
+
+    **Example:**
+
+    ```python
+    tuned = jd.tune(jd.nlm, noisy, 0.1, {"h": 0.05})
+    ```
+
+    **References:** Ramani, Blu & Unser, IEEE TIP 2008; Deledalle, Vaiter, Fadili & Peyre, "Stein
+    unbiased gradient estimator of the risk", SIAM Journal on Imaging Sciences 2014.
+    """
+    check_real(noisy, name="noisy")
+    check_count(steps, name="steps")
+    _check_start(parameters)
+    if not callable(objective):
+        check_choice(objective, ("sure", "j_invariant"), name="objective")
+        if noise is None and objective == "sure":
+            raise ValueError("noise must be given for the objective 'sure', got None")
+    y = jnp.asarray(noisy).astype(compute_dtype(noisy))
+    start = jax.tree.map(lambda value: jnp.asarray(value).astype(y.dtype), parameters)
+    if isinstance(noise, Gaussian):
+        noise = noise.sigma
+    if channel_axis is not None:
+        denoiser = partial(denoiser, channel_axis=channel_axis)
+    task = _Task(_comparable(denoiser), objective, probes, channel_axis)
+    return _tune(task, optimizer, steps, y, noise, start, key)
+
+
+def _check_start(parameters: Any) -> None:
+    if not jax.tree.leaves(parameters):
+        raise ValueError("parameters must name at least one starting value, got none")
+    for path, value in jax.tree_util.tree_leaves_with_path(parameters):
+        name = f"parameters{jax.tree_util.keystr(path)}"
+        check_real(value, name=name)
+        known = np.asarray(value) if isinstance(value, Real | np.ndarray) else np.ones(())
+        if not np.all(np.isfinite(known) & (known != 0)):
+            raise ValueError(f"{name} must be finite and not 0 to start from, got {value}")
+
+
+class _Partial(NamedTuple):
+    """A `partial` equal to others of the same function and arguments, as jit's cache needs it."""
+
+    function: Callable[..., Array]
+    arguments: tuple
+    keywords: tuple[tuple[str, Any], ...]
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Array:
+        return self.function(*self.arguments, *arguments, **dict(self.keywords) | keywords)
+
+
+def _comparable(denoiser: Callable[..., Array]) -> Callable[..., Array]:
+    if not isinstance(denoiser, partial):
+        return denoiser
+    return _Partial(denoiser.func, denoiser.args, tuple(sorted(denoiser.keywords.items())))
+
+
+class _Task(NamedTuple):
+    denoiser: Callable[..., Array]
+    objective: str | Callable[[Array], Array]
+    probes: int
+    channel_axis: int | None
+
+    def denoise(self, y: Array, noise: Any, parameters: dict[str, Any]) -> Array:
+        noise = () if noise is None else (noise,)
+        return self.denoiser(y, *noise, **parameters)
+
+    def risk(self, y: Array, noise: Any, parameters: dict[str, Any], key: Any) -> Array:
+        if callable(self.objective):
+            return -self.objective(self.denoise(y, noise, parameters))
+        denoiser = partial(self.denoiser, **parameters)
+        if self.objective == "j_invariant":
+            return j_invariant_loss(denoiser, y, noise, masks=1, channel_axis=self.channel_axis)
+        if isinstance(noise, Poisson | PoissonGaussian):
+            return pure(denoiser, y, noise, difference=True, key=key, probes=self.probes)
+        return sure(denoiser, y, noise, difference=True, key=key, probes=self.probes)
+
+
+@partial(jax.jit, static_argnames=("task", "optimizer", "steps"))
+def _tune(task, optimizer, steps, y, noise, start, key):
+    import optax
+
+    if optimizer is None:
+        optimizer = optax.adam(optax.cosine_decay_schedule(_RATE, steps), *_MOMENTS)
+    exponents, to_tree = ravel_pytree(jax.tree.map(jnp.zeros_like, start))
+
+    def parameters(u: Array) -> Any:
+        return jax.tree.map(lambda value, u: value * jnp.exp(u), start, to_tree(u))
+
+    slope = _slope(lambda u: task.risk(y, noise, parameters(u), key), exponents.size)
+
+    def step(state: tuple, _) -> tuple[tuple, tuple[Array, Any]]:
+        u, optimizer_state, best, least = state
+        risk, gradient = slope(u)
+        better = risk < least
+        best, least = jnp.where(better, u, best), jnp.where(better, risk, least)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises numbers to the power of a count
+            updates, optimizer_state = optimizer.update(gradient, optimizer_state, u)
+        return (u + updates, optimizer_state, best, least), (risk, parameters(u))
+
+    # Of the data, so that under `shard_map` it varies over the same mesh axes.
+    u = exponents + 0 * jnp.sum(y)
+    state = u, optimizer.init(u), u, jnp.full_like(jnp.sum(y), jnp.inf)
+    (_, _, best, _), (risk, path) = lax.scan(step, state, None, length=steps)
+    found = parameters(best)
+    return Tuned(found, risk, path, task.denoise(y, noise, found))
+
+
+def _slope(risk: Callable[[Array], Array], size: int) -> Callable[[Array], tuple[Array, Array]]:
+    """The risk and its gradient; forward where the numbers are few, which needs no memory."""
+    if size > _FORWARD:
+        return jax.value_and_grad(risk)
+
+    def forward(u: Array) -> tuple[Array, Array]:
+        values, slopes = lax.map(
+            lambda direction: jax.jvp(risk, (u,), (direction,)), jnp.eye(size, dtype=u.dtype)
+        )
+        return values[0], slopes
+
+    return forward

@@ -1,0 +1,133 @@
+"""Unbiased estimates of risk against closed forms, and against the error itself on average."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import jaxdenoise as jd
+
+SIGMA = 0.1
+
+
+@pytest.fixture(scope="module")
+def matrix() -> np.ndarray:
+    """A linear denoiser of 5 x 6 pixels: any matrix is one."""
+    return np.random.default_rng(0).normal(size=(30, 30)) / 10
+
+
+@pytest.fixture
+def linear(matrix):
+    return lambda y, noise: (matrix @ y.reshape(-1)).reshape(y.shape)
+
+
+@pytest.fixture
+def noisy(rng) -> np.ndarray:
+    return rng.normal(size=(5, 6))
+
+
+def soft_threshold(y, sigma):
+    return jnp.sign(y) * jnp.maximum(jnp.abs(y) - sigma, 0)
+
+
+def closed_form(matrix: np.ndarray, y: np.ndarray, variance: np.ndarray, weight: np.ndarray):
+    residual = matrix @ y.ravel() - y.ravel()
+    return np.mean(residual**2 - variance.ravel() + 2 * weight.ravel() * np.diag(matrix))
+
+
+@pytest.mark.parametrize("sigma", [SIGMA, np.linspace(0, 1, 6)[None]])
+def test_sure_of_a_matrix(linear, matrix, noisy, sigma):
+    variance = np.broadcast_to(np.square(sigma), noisy.shape)
+    expected = closed_form(matrix, noisy, variance, variance)
+    np.testing.assert_allclose(jd.sure(linear, noisy, sigma), expected, rtol=1e-12)
+    # Probes, exact or by differences, of which a matrix has no others.
+    given = {"key": jax.random.key(1), "probes": 4000}
+    by_probes = jd.sure(linear, noisy, sigma, **given)
+    np.testing.assert_allclose(by_probes, expected, rtol=0.01)
+    by_differences = jd.sure(linear, noisy, sigma, difference=True, **given)
+    np.testing.assert_allclose(by_differences, by_probes, rtol=1e-9)
+    one = jd.sure(linear, noisy, sigma, key=jax.random.key(1))
+    several = [jd.sure(linear, noisy, sigma, key=k) for k in jax.random.split(jax.random.key(1), 1)]
+    assert one != several[0]  # another probe
+
+
+def test_sure_is_the_error_on_average():
+    """A soft threshold has a kink; several images at once, each its own noise."""
+    clean = jnp.linspace(-0.3, 0.3, 256).reshape(16, 16)
+
+    def once(key):
+        noise_key, probe_key = jax.random.split(key)
+        noisy = clean + SIGMA * jax.random.normal(noise_key, clean.shape)
+        error = jd.mse(soft_threshold(noisy, SIGMA), clean)
+        return jd.sure(soft_threshold, noisy, SIGMA, key=probe_key), error
+
+    estimates, errors = jax.vmap(once)(jax.random.split(jax.random.key(0), 400))
+    deviation = np.std(estimates - errors) / 400**0.5
+    assert deviation < 0.01 * np.mean(errors)
+    assert abs(np.mean(estimates) - np.mean(errors)) < 4 * deviation
+
+
+def test_choices_are_differentiated_by_differences(photograph, rng):
+    noisy = photograph[20:34, 20:38] + SIGMA * rng.normal(size=(14, 18))
+    for method, chooses in (("subspace", True), ("nlm", False)):
+        estimate = partial(jd.sure, getattr(jd, method), noisy, SIGMA, key=jax.random.key(0))
+        exact, differences = (float(estimate(difference=d)) for d in (False, True))
+        assert exact != differences
+        assert float(estimate()) == (differences if chooses else exact)
+
+
+def test_gradient_of_sure(photograph, rng):
+    noisy = photograph[20:32, 20:34] + SIGMA * rng.normal(size=(12, 14))
+
+    def risk(h, sigma):
+        denoiser = partial(jd.nlm, h=h, patch_size=3, window_size=5)
+        return jd.sure(denoiser, noisy, sigma, key=jax.random.key(0))
+
+    check_grads(risk, (0.08, SIGMA), order=1, eps=1e-6, rtol=1e-3)
+
+
+NOISES = [jd.Poisson(4.0), jd.PoissonGaussian(0.25, 0.1)]
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=["poisson", "with_read_out"])
+def test_pure_of_a_matrix(linear, matrix, noisy, noise):
+    read_out = getattr(noise, "sigma", 0) ** 2
+    variance = 0.25 * noisy + read_out
+    expected = closed_form(matrix, noisy, variance, variance)
+    np.testing.assert_allclose(jd.pure(linear, noisy, noise, stabilised=False), expected)
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=["poisson", "with_read_out"])
+def test_pure_is_the_error_on_average(noise):
+    """Behind the stabilising transform, down to no photon at all."""
+    clean = jnp.linspace(0.0, 2.0, 256).reshape(16, 16)
+
+    def denoiser(image, noise):
+        stabilised = noise.stabilise(image)
+        near = sum(jnp.roll(stabilised, shift) for shift in range(-2, 3)) / 5
+        return noise.unstabilise(0.9 * near + 0.2)
+
+    def once(key):
+        noise_key, probe_key = jax.random.split(key)
+        noisy = noise.sample(noise_key, clean)
+        error = jd.mse(denoiser(noisy, noise), clean)
+        return jd.pure(denoiser, noisy, noise, key=probe_key), error
+
+    estimates, errors = jax.vmap(once)(jax.random.split(jax.random.key(0), 1000))
+    assert abs(np.mean(estimates) / np.mean(errors) - 1) < 0.03
+
+
+def test_bad_input(linear, noisy):
+    with pytest.raises(TypeError, match="noise must be Poisson or PoissonGaussian, got Gaussian"):
+        jd.pure.__wrapped__(linear, noisy, jd.Gaussian(1.0))
+    with pytest.raises(ValueError, match="probes must be a positive integer"):
+        jd.sure(linear, noisy, SIGMA, probes=0)
+    with pytest.raises(ValueError, match="sigma must be finite and not negative"):
+        jd.sure(linear, noisy, -1.0)
+    with pytest.raises(ValueError, match=r"denoiser must return an image of the shape \(5, 6\)"):
+        jd.sure(lambda y, sigma: y[1:], noisy, SIGMA)
+    with pytest.raises(ValueError, match="noisy must not be empty"):
+        jd.sure(linear, np.zeros((0, 3)), SIGMA)
