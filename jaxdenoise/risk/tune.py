@@ -24,6 +24,8 @@ from jaxdenoise.risk.j_invariance import j_invariant_loss
 _RATE = 0.2
 # Of Adam: short memories, for a curve of one or two numbers that is not noisy.
 _MOMENTS = 0.5, 0.8
+# Of all probes together.
+_SIGNS = 2**16
 # So many numbers are differentiated forward, the risk's own directional derivative with them;
 # more in reverse.
 _FORWARD = 4
@@ -48,7 +50,7 @@ def tune(
     optimizer: Any = None,
     steps: int = 20,
     key: PRNGKeyArray | None = None,
-    probes: int = 1,
+    probes: int | None = None,
     channel_axis: int | None = None,
 ) -> Tuned:
     r"""Find the parameters of any denoiser by which an estimate of its risk is least.
@@ -71,7 +73,8 @@ def tune(
     - `optimizer`: of optax, on u. Default: Adam at a rate of 0.2 that falls to 0 over the steps.
         Static.
     - `steps`: of the optimiser.
-    - `key`, `probes`: of the risk, as in `sure`.
+    - `key`, `probes`: of the risk, as in `sure`. Default: as many probes as make 2^16 signs, one
+        from 256 x 256 pixels on; with fewer the risk has false minima where little is smoothed.
     - `channel_axis`: handed on to the denoiser, if not `None`.
 
     **Returns:** a pytree: `parameters` where the risk was least, `risk` at every step (minus the
@@ -102,6 +105,8 @@ def tune(
         noise = noise.sigma
     if channel_axis is not None:
         denoiser = partial(denoiser, channel_axis=channel_axis)
+    if probes is None:
+        probes = max(_SIGNS // y.size, 1)
     task = _Task(_comparable(denoiser), objective, probes, channel_axis)
     return _tune(task, optimizer, steps, y, noise, start, key)
 

@@ -43,7 +43,7 @@ def test_parameter_map_goes_in_reverse(rng):
     scale = np.linspace(0.2, 1, 6)
     y = scale[:, None] * rng.normal(size=(6, 400))
     start = {"factor": np.full((6, 1), 0.4)}
-    tuned = jd.tune(shrink, y, SIGMA, start, steps=60, probes=20)
+    tuned = jd.tune(shrink, y, SIGMA, start, steps=60)
     each = [best_factor(row, SIGMA) for row in y]
     np.testing.assert_allclose(tuned.parameters["factor"][:, 0], each, rtol=0.02)
 
