@@ -15,7 +15,9 @@ from jaxdenoise.groups import robust_subspace as robust_subspace
 from jaxdenoise.groups import subspace as subspace
 from jaxdenoise.groups import trace_risk as trace_risk
 from jaxdenoise.images import skyline as skyline
+from jaxdenoise.metrics import ms_ssim as ms_ssim
 from jaxdenoise.metrics import mse as mse
+from jaxdenoise.metrics import nlpd as nlpd
 from jaxdenoise.metrics import psnr as psnr
 from jaxdenoise.metrics import ssim as ssim
 from jaxdenoise.noise import Gaussian as Gaussian

@@ -2,4 +2,6 @@
 
 from jaxdenoise.metrics.fidelity import mse as mse
 from jaxdenoise.metrics.fidelity import psnr as psnr
+from jaxdenoise.metrics.nlpd import nlpd as nlpd
+from jaxdenoise.metrics.perception import ms_ssim as ms_ssim
 from jaxdenoise.metrics.perception import ssim as ssim

@@ -1,15 +1,22 @@
 """Metrics modelled on what a person sees."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_image, check_positive, check_same_shape
+from jaxdenoise._core.checks import (
+    check_choice,
+    check_image,
+    check_positive,
+    check_same_shape,
+)
 from jaxdenoise._core.planes import to_planes
 from jaxdenoise._core.separable import correlate, gaussian_taps
 
 _WINDOW = gaussian_taps(1.5, truncate=3.5)
+_EXPONENTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
 
 
 def ssim(
@@ -39,24 +46,87 @@ def ssim(
     **Reference:** Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error
     visibility to structural similarity", IEEE TIP 2004, equation 13.
     """
+    x, y = _checked(a, b, data_range, channel_axis, smallest=len(_WINDOW))
+    luminance, structure = _compare(x, y, jnp.asarray(data_range, x.dtype))
+    return jnp.mean(luminance * structure)
+
+
+def ms_ssim(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    data_range: ArrayLike,
+    scales: int = 5,
+    channel_axis: int | None = None,
+) -> Float[Array, ""]:
+    r"""Multi-scale structural similarity: `ssim` at several viewing distances in one number.
+
+    $$\overline{(l c)}_M^{\,w_M} \prod_{k=1}^{M-1} \bar c_k^{\,w_k}$$
+
+    with means over the pixels of the two factors of `ssim`, luminance l (which counts at the
+    coarsest scale alone) and contrast with structure c, at M scales, each half as fine as the one
+    before (means of 2 x 2 pixels; an odd last row or column is left out). The exponents
+    (0.0448, 0.2856, 0.3001, 0.2363, 0.1333) were measured with observers: they follow the contrast
+    sensitivity of the eye. A mean that is negative counts as 0.
+
+    **Arguments:**
+
+    - `a`, `b`: images of the same shape, 2-D or 3-D, at least 11 * 2^(scales - 1) pixels a side:
+        176 for five scales.
+    - `data_range`: the difference of the largest and the smallest possible value.
+    - `scales`: 1 to 5, for smaller images; the exponents are then scaled to the sum of all.
+    - `channel_axis`: the axis of the channels, over which the index is averaged.
+
+    **Returns:** a scalar, 1 for equal images.
+
+    **Raises:** `ValueError` if shapes differ, a side is too short or `data_range` is not positive;
+    `TypeError` for complex images.
+
+    **Reference:** Wang, Simoncelli & Bovik, "Multiscale structural similarity for image quality
+    assessment", Asilomar Conference 2003, equation 7 and the measured exponents.
+    """
+    check_choice(scales, tuple(range(1, len(_EXPONENTS) + 1)), name="scales")
+    smallest = len(_WINDOW) * 2 ** (scales - 1)
+    x, y = _checked(a, b, data_range, channel_axis, smallest=smallest)
+    axes = tuple(range(1, x.ndim))
+    exponents = np.array(_EXPONENTS[:scales]) * (sum(_EXPONENTS) / sum(_EXPONENTS[:scales]))
+    index = jnp.ones(len(x), x.dtype)
+    for k, exponent in enumerate(exponents):
+        luminance, structure = _compare(x, y, jnp.asarray(data_range, x.dtype))
+        last = k == scales - 1
+        mean = jnp.mean(luminance * structure if last else structure, axis=axes)
+        positive = mean > 0
+        index = index * jnp.where(positive, jnp.where(positive, mean, 1) ** float(exponent), 0)
+        if not last:
+            x, y = _halve(x), _halve(y)
+    return jnp.mean(index)
+
+
+def _checked(
+    a: ArrayLike, b: ArrayLike, data_range: ArrayLike, channel_axis: int | None, *, smallest: int
+) -> tuple[Array, Array]:
+    """The planes of both, in one dtype."""
     check_same_shape(a, b, ("a", "b"))
     check_image(a, channel_axis=channel_axis, ndim=(2, 3), name="a")
     check_image(b, channel_axis=channel_axis, ndim=(2, 3), name="b")
     check_positive(data_range, name="data_range")
     x, y = to_planes(a, channel_axis), to_planes(b, channel_axis)
-    if min(x.shape[1:]) < len(_WINDOW):
+    if min(x.shape[1:]) < smallest:
         raise ValueError(
-            f"a and b must be at least {len(_WINDOW)} pixels a side, got shape {jnp.shape(a)}"
+            f"a and b must be at least {smallest} pixels a side, got shape {jnp.shape(a)}"
         )
     dtype = jnp.promote_types(x.dtype, y.dtype)
-    x, y = x.astype(dtype), y.astype(dtype)
+    return x.astype(dtype), y.astype(dtype)
+
+
+def _compare(x: Array, y: Array, data_range: Array) -> tuple[Array, Array]:
+    """Luminance, and contrast with structure, where the window lies inside the image."""
     # Moments about a common level: E[x^2] - E[x]^2 would cancel on a bright smooth image.
     level = lax.stop_gradient(jnp.mean(x))
     x, y = x - level, y - level
-    c1 = jnp.square(0.01 * jnp.asarray(data_range, dtype))
-    c2 = jnp.square(0.03 * jnp.asarray(data_range, dtype))
+    c1, c2 = jnp.square(0.01 * data_range), jnp.square(0.03 * data_range)
 
-    def mean(z):
+    def mean(z: Array) -> Array:
         return correlate(z, [_WINDOW] * (z.ndim - 1))
 
     mean_x, mean_y = mean(x), mean(y)
@@ -66,4 +136,12 @@ def ssim(
     mean_x, mean_y = mean_x + level, mean_y + level
     luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return jnp.mean(luminance * structure)
+    return luminance, structure
+
+
+def _halve(x: Array) -> Array:
+    for axis in range(1, x.ndim):
+        n = x.shape[axis] // 2
+        even, odd = (lax.slice_in_dim(x, k, k + 2 * n - 1, 2, axis=axis) for k in (0, 1))
+        x = (even + odd) / 2
+    return x

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from skimage import data
 from skimage.metrics import structural_similarity
 
 import jaxdenoise as jd
@@ -55,3 +56,47 @@ def test_gradients(rng):
 def test_too_small():
     with pytest.raises(ValueError, match="at least 11 pixels"):
         jd.ssim(np.zeros((10, 20)), np.zeros((10, 20)), data_range=1)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    clean = data.camera()[100:292, 160:368] / 255
+    noise = 0.1 * np.random.default_rng(0).normal(size=clean.shape)
+    return clean, np.clip(clean + noise, 0, 1)
+
+
+def test_ms_ssim_equals_a_reference(pair):
+    """`multi_scale_ssim` of piq 0.8.0."""
+    np.testing.assert_allclose(jd.ms_ssim(*pair, data_range=1), 0.853236101408465, rtol=1e-10)
+
+
+def test_ms_ssim_of_one_scale_is_ssim(pair):
+    expected = jd.ssim(*pair, data_range=1)
+    np.testing.assert_allclose(jd.ms_ssim(*pair, data_range=1, scales=1), expected**1.0001)
+
+
+def test_ms_ssim_of_colours_and_volumes(rng):
+    a = rng.uniform(size=(22, 24, 2))
+    b = np.clip(a + 0.1 * rng.normal(size=a.shape), 0, 1)
+    each = [jd.ms_ssim(a[..., k], b[..., k], data_range=1, scales=2) for k in range(2)]
+    together = jd.ms_ssim(a, b, data_range=1, scales=2, channel_axis=-1)
+    np.testing.assert_allclose(together, np.mean(each))
+    volume = rng.uniform(size=(22, 23, 24))
+    np.testing.assert_allclose(jd.ms_ssim(volume, volume, data_range=1, scales=2), 1)
+
+
+def test_ms_ssim_gradients(rng):
+    a = rng.uniform(size=(23, 24))
+    b = a + 0.1 * rng.normal(size=a.shape)
+    check_grads(lambda x: jd.ms_ssim(x, b, data_range=1, scales=2), (a,), order=1)
+    # A negative mean counts as 0, without a slope.
+    value, slope = jax.value_and_grad(lambda x: jd.ms_ssim(x, 1 - x, data_range=1, scales=2))(a)
+    assert value == 0
+    assert np.isfinite(slope).all()
+
+
+def test_ms_ssim_too_small():
+    with pytest.raises(ValueError, match="at least 176 pixels"):
+        jd.ms_ssim(np.zeros((175, 200)), np.zeros((175, 200)), data_range=1)
+    with pytest.raises(ValueError, match="scales must be one of 1, 2, 3, 4, 5"):
+        jd.ms_ssim(np.zeros((175, 200)), np.zeros((175, 200)), data_range=1, scales=6)
