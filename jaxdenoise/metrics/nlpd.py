@@ -1,5 +1,6 @@
 """The normalised Laplacian pyramid distance."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -62,11 +63,13 @@ def nlpd(
     check_positive(data_range, name="data_range")
     x, y = to_planes(a, channel_axis), to_planes(b, channel_axis)
     dtype = jnp.promote_types(x.dtype, y.dtype)
-    scale = jnp.asarray(data_range, dtype)
-    pyramids = (_normalised_pyramid(planes.astype(dtype) / scale) for planes in (x, y))
-    distances = [
-        safe_sqrt(jnp.mean(jnp.square(p - q), axis=(1, 2))) for p, q in zip(*pyramids, strict=True)
-    ]
+    return _distance(x.astype(dtype), y.astype(dtype), jnp.asarray(data_range, dtype))
+
+
+@jax.jit
+def _distance(x: Array, y: Array, data_range: Array) -> Array:
+    pairs = zip(*(_normalised_pyramid(z / data_range) for z in (x, y)), strict=True)
+    distances = [safe_sqrt(jnp.mean(jnp.square(p - q), axis=(1, 2))) for p, q in pairs]
     return jnp.mean(jnp.stack(distances))
 
 

@@ -1,5 +1,8 @@
 """Metrics modelled on what a person sees."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -47,8 +50,7 @@ def ssim(
     visibility to structural similarity", IEEE TIP 2004, equation 13.
     """
     x, y = _checked(a, b, data_range, channel_axis, smallest=len(_WINDOW))
-    luminance, structure = _compare(x, y, jnp.asarray(data_range, x.dtype))
-    return jnp.mean(luminance * structure)
+    return _ssim(x, y, jnp.asarray(data_range, x.dtype))
 
 
 def ms_ssim(
@@ -88,11 +90,22 @@ def ms_ssim(
     check_choice(scales, tuple(range(1, len(_EXPONENTS) + 1)), name="scales")
     smallest = len(_WINDOW) * 2 ** (scales - 1)
     x, y = _checked(a, b, data_range, channel_axis, smallest=smallest)
+    return _ms_ssim(x, y, jnp.asarray(data_range, x.dtype), scales)
+
+
+@jax.jit
+def _ssim(x: Array, y: Array, data_range: Array) -> Array:
+    luminance, structure = _compare(x, y, data_range)
+    return jnp.mean(luminance * structure)
+
+
+@partial(jax.jit, static_argnames="scales")
+def _ms_ssim(x: Array, y: Array, data_range: Array, scales: int) -> Array:
     axes = tuple(range(1, x.ndim))
     exponents = np.array(_EXPONENTS[:scales]) * (sum(_EXPONENTS) / sum(_EXPONENTS[:scales]))
     index = jnp.ones(len(x), x.dtype)
     for k, exponent in enumerate(exponents):
-        luminance, structure = _compare(x, y, jnp.asarray(data_range, x.dtype))
+        luminance, structure = _compare(x, y, data_range)
         last = k == scales - 1
         mean = jnp.mean(luminance * structure if last else structure, axis=axes)
         positive = mean > 0
