@@ -47,6 +47,7 @@ def test_image_and_sigma(method, image, given, error, match):
         ("nlm", {"h": -0.1}, "h must be finite"),
         ("nlm", {"variant": "both"}, "variant must be one of 'pixel', 'patch', got 'both'"),
         ("bilateral", {"window_size": -3}, "window_size"),
+        ("subspace", {"strength": 0.0}, "strength must be finite and positive"),
         ("bilateral", {"sigma_range": np.inf}, "sigma_range"),
         ("bilateral", {"sigma_spatial": 0.0}, "sigma_spatial must be finite and positive"),
         ("bilateral", {"sigma_spatial": np.ones(3)}, "sigma_spatial must be a scalar"),

@@ -195,6 +195,7 @@ PARAMETERS = {
     "nlm": {"h": 0.08},
     "robust_subspace": {"outlier_rate": 0.1},
     "steering": {"bandwidth": 1.5, "sensitivity": 0.4},
+    "subspace": {"strength": 1.2},
     "tv": {"weight": 0.07},
 }
 
