@@ -27,6 +27,7 @@ from jaxdenoise.noise import PoissonGaussian as PoissonGaussian
 from jaxdenoise.noise import estimate_sigma as estimate_sigma
 from jaxdenoise.registry import denoise as denoise
 from jaxdenoise.registry import methods as methods
+from jaxdenoise.registry import strengths as strengths
 from jaxdenoise.risk import j_invariant_loss as j_invariant_loss
 from jaxdenoise.risk import jacobian_diagonal as jacobian_diagonal
 from jaxdenoise.risk import lipschitz as lipschitz

@@ -1,5 +1,6 @@
 """Every denoiser by its name, and the front door that picks one."""
 
+import inspect
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -7,9 +8,13 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_image
+from jaxdenoise._core.checks import check_choice, check_count, check_image, check_scalar
 from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
+from jaxdenoise.filters.bilateral import default_sigma_range as bilateral_range
+from jaxdenoise.filters.mean_shift import default_sigma_range as mean_shift_range
+from jaxdenoise.filters.nlm import default_h
+from jaxdenoise.filters.tv import default_weight
 from jaxdenoise.groups import bm3d, robust_subspace, subspace, without_masked
 from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Stabilisable, estimate_sigma
 
@@ -23,6 +28,17 @@ _METHODS: dict[str, Callable[..., Array]] = {
     "subspace": subspace,
     "tv": tv,
 }
+# The parameters that say how strong a method is, with the rule of the default of those that follow
+# the noise.
+_STRENGTHS: dict[str, dict[str, Callable[..., Array] | None]] = {
+    "bilateral": {"sigma_range": bilateral_range, "sigma_spatial": None},
+    "bm3d": {"threshold": None},
+    "mean_shift": {"sigma_range": mean_shift_range, "sigma_spatial": None},
+    "nlm": {"h": default_h},
+    "steering": {"bandwidth": None, "sensitivity": None},
+    "subspace": {"strength": None},
+    "tv": {"weight": default_weight},
+}
 # The method for outliers.
 _ROBUST = "robust_subspace"
 
@@ -30,6 +46,38 @@ _ROBUST = "robust_subspace"
 def methods() -> tuple[str, ...]:
     """The names that `denoise` accepts as `method`; each is a function of this package too."""
     return tuple(_METHODS)
+
+
+def strengths(method: str, sigma: ArrayLike = 1.0, *, channels: int = 1) -> dict[str, Array]:
+    """The parameters that say how strong a method is, at their defaults: where `tune` may start.
+
+    **Arguments:**
+
+    - `method`: one of `methods()`.
+    - `sigma`: noise standard deviation, a scalar; 1 after a stabilising transform.
+    - `channels`: of the image.
+
+    **Returns:** scalars by name; none for `robust_subspace`, which outliers would mislead.
+
+    **Raises:** `ValueError` for an unknown method.
+
+    **Example:**
+
+    ```python
+    tuned = jd.tune(jd.tv, noisy, 0.1, jd.strengths("tv", 0.1))
+    ```
+    """
+    check_choice(method, methods(), name="method")
+    check_scalar(sigma, name="sigma")
+    check_count(channels, name="channels")
+    sigma = jnp.asarray(sigma).astype(float_dtype(sigma))
+    defaults = inspect.signature(_METHODS[method]).parameters
+    return {
+        name: jnp.asarray(defaults[name].default, sigma.dtype)
+        if rule is None
+        else rule(sigma, channels)
+        for name, rule in _STRENGTHS.get(method, {}).items()
+    }
 
 
 def denoise(

@@ -21,6 +21,16 @@ def test_denoise_calls_the_method(noisy, method):
     np.testing.assert_array_equal(out, getattr(jd, method)(noisy, 0.1))
 
 
+@pytest.mark.parametrize("method", jd.methods())
+def test_strengths_are_the_defaults(noisy, method):
+    given = jd.strengths(method, 0.1, channels=2)
+    assert (method == "robust_subspace") == (not given)
+    image = np.stack([noisy[:14, :18], 1 - noisy[:14, :18]])
+    denoiser = getattr(jd, method)
+    expected = denoiser(image, 0.1, channel_axis=0)
+    np.testing.assert_allclose(denoiser(image, 0.1, **given, channel_axis=0), expected, atol=1e-12)
+
+
 def test_denoise_estimates_sigma(noisy):
     expected = jd.subspace(noisy, jd.estimate_sigma(noisy))
     np.testing.assert_allclose(jd.denoise(noisy), expected, atol=1e-12)

@@ -1,9 +1,6 @@
 """The commands. They parse options, call the library and report; nothing else."""
 
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +13,25 @@ except ModuleNotFoundError as missing:
     )
 
 from jaxdenoise.app import commands, options
+from jaxdenoise.app.arguments import (
+    FAILED,
+    USAGE,
+    ChannelAxis,
+    Debug,
+    Fill,
+    Force,
+    Gain,
+    MaxMegapixels,
+    NoiseKind,
+    Param,
+    Peak,
+    Sigma,
+    one_line_errors,
+)
 from jaxdenoise.app.cores import use_every_core
-from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.app.errors import one_line
 from jaxdenoise.app.job import Settings
 from jaxdenoise.app.pages import DEPTHS
-
-FAILED, USAGE = 1, 2
 
 app = typer.Typer(
     name="jaxdenoise",
@@ -33,28 +43,6 @@ app = typer.Typer(
     help="Denoise photographs, stacks and volumes.",
     epilog="Try first: [bold]jaxdenoise demo[/bold]",
 )
-
-Sigma = Annotated[
-    str,
-    typer.Option(
-        help="Noise standard deviation in the units of the file (25 for an 8-bit image with "
-        "strong noise, 6425 for the same in 16 bits, 0.1 in 0..1), or [bold]auto[/bold] to "
-        "estimate it."
-    ),
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
-MaxMegapixels = Annotated[
-    float, typer.Option(min=0, help="Refuse files that claim more pixels than this.")
-]
-ChannelAxis = Annotated[
-    str | None,
-    typer.Option(
-        help="For NPY: the axis of the channels, or [bold]none[/bold]. PNG, JPEG and TIFF say "
-        "themselves.",
-        show_default=False,
-    ),
-]
 
 
 def main() -> None:
@@ -128,22 +116,16 @@ def denoise(
         ),
     ] = None,
     sigma: Sigma = "auto",
-    noise: Annotated[str, typer.Option(help=" | ".join(options.NOISES))] = "gaussian",
-    peak: Annotated[
-        float | None,
+    noise: NoiseKind = "gaussian",
+    peak: Peak = None,
+    gain: Gain = None,
+    param: Param = None,
+    tune: Annotated[
+        bool,
         typer.Option(
-            help="Poisson noise: photons at full scale (255, 65535, or 1.0 for floats).",
-            show_default=False,
+            "--tune", help="First tune the method's strength to each page; see jaxdenoise tune."
         ),
-    ] = None,
-    gain: Annotated[
-        float | None,
-        typer.Option(help="Poisson noise: image units per photon.", show_default=False),
-    ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A parameter of the method; repeat it for more."),
-    ] = None,
+    ] = False,
     outliers_map: Annotated[
         str | None,
         typer.Option(
@@ -164,14 +146,7 @@ def denoise(
             show_default=False,
         ),
     ] = None,
-    fill_nonfinite: Annotated[
-        str | None,
-        typer.Option(
-            metavar="median",
-            help="Replace NaN and infinite pixels by the median of the finite ones around them.",
-            show_default=False,
-        ),
-    ] = None,
+    fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
     max_megapixels: MaxMegapixels = 1000.0,
     force: Force = False,
@@ -180,23 +155,67 @@ def denoise(
     """Denoise images; bit depth, alpha and pages stay as they were."""
     if method is None:
         method = "nlm" if volume else "subspace"
-    with _one_line_errors(debug):
+    with one_line_errors(debug):
         settings = Settings(
             method,
             options.parse_noise(noise, sigma, peak, gain),
             options.parse_parameters(method, param or []),
             volume,
             options.parse_choice(bit_depth, "--bit-depth", tuple(DEPTHS)),
-            options.parse_choice(fill_nonfinite, "--fill-nonfinite", ("median",)) is not None,
+            options.parse_fill(fill_nonfinite),
             options.parse_channel_axis(channel_axis),
             max_megapixels * 1e6,
             force,
+            tune,
         )
         failures = commands.denoise_files(
             inputs, out, settings, outliers_map=outliers_map, debug=debug
         )
     if failures:
         raise typer.Exit(FAILED)
+
+
+@app.command(
+    "tune",
+    epilog="Examples:\n\n"
+    "jaxdenoise tune noisy.png --method nlm -o nlm.json --curve risk.png\n\n"
+    "jaxdenoise tune cells.tif --method tv --noise poisson --peak 200",
+)
+def tune_method(
+    image: Annotated[str, typer.Argument(metavar="IN", help="One image; its first page.")],
+    method: Annotated[str, typer.Option(help="See [bold]jaxdenoise methods[/bold].")] = "nlm",
+    sigma: Sigma = "auto",
+    noise: NoiseKind = "gaussian",
+    peak: Peak = None,
+    gain: Gain = None,
+    param: Param = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of the descent.")] = 12,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="JSON", help="What was found.", show_default=False),
+    ] = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="A picture of the descent.", show_default=False),
+    ] = None,
+    fill_nonfinite: Fill = None,
+    channel_axis: ChannelAxis = None,
+    max_megapixels: MaxMegapixels = 1000.0,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Find the strength of a method that suits an image, from the noisy image alone."""
+    with one_line_errors(debug):
+        settings = Settings(
+            method,
+            options.parse_noise(noise, sigma, peak, gain),
+            options.parse_parameters(method, param or []),
+            fill_nonfinite=options.parse_fill(fill_nonfinite),
+            channel_axis=options.parse_channel_axis(channel_axis),
+            max_pixels=max_megapixels * 1e6,
+            force=force,
+        )
+        commands.tune_file(Path(image), settings, steps=steps, out=out, curve=curve)
 
 
 @app.command()
@@ -240,17 +259,14 @@ def compare(
         "compare.png"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of the added noise.")] = 0,
-    fill_nonfinite: Annotated[
-        str | None,
-        typer.Option(metavar="median", help="As for denoise.", show_default=False),
-    ] = None,
+    fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
     max_megapixels: MaxMegapixels = 1000.0,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Run methods on one image: a table, and a picture of the results side by side."""
-    with _one_line_errors(debug):
+    with one_line_errors(debug):
         commands.compare_methods(
             Path(image),
             Path(clean) if clean is not None else None,
@@ -260,7 +276,7 @@ def compare(
             sigma_is_given=sigma is not None,
             out=out,
             seed=seed,
-            fill=options.parse_choice(fill_nonfinite, "--fill-nonfinite", ("median",)) is not None,
+            fill=options.parse_fill(fill_nonfinite),
             channel_axis=options.parse_channel_axis(channel_axis),
             max_pixels=max_megapixels * 1e6,
             force=force,
@@ -280,21 +296,5 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Add noise to a photograph, denoise it with every method, and show the results."""
-    with _one_line_errors(debug):
+    with one_line_errors(debug):
         commands.run_demo(out, options.parse_level(sigma, "--sigma"), force=force)
-
-
-@contextmanager
-def _one_line_errors(debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except AppError as error:
-        if debug:
-            traceback.print_exc()
-        commands.complain(str(error))
-        raise typer.Exit(USAGE) from None
-    except (OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
-        if debug:
-            traceback.print_exc()
-        commands.complain(one_line(error))
-        raise typer.Exit(FAILED) from None

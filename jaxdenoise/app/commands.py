@@ -18,7 +18,7 @@ from jaxdenoise.app.comparison import add_noise, run_methods
 from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
 from jaxdenoise.app.io import read_picture
-from jaxdenoise.app.job import Outcome, Settings, denoise_file
+from jaxdenoise.app.job import Outcome, Settings, denoise_file, noise_of
 from jaxdenoise.app.pages import Page, as_float, full_scale
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
@@ -28,6 +28,7 @@ from jaxdenoise.app.report import (
     tiles_of,
     write_picture_of,
 )
+from jaxdenoise.app.tuning import tune_array, write_curve, write_found
 
 DEMO_PICTURE = Path("demo.png")
 
@@ -86,6 +87,46 @@ def denoise_files(
                 _tell(job, outcome, settings)
             progress.advance(files)
     return failures
+
+
+def tune_file(
+    source: Path, settings: Settings, *, steps: int, out: Path | None, curve: Path | None
+) -> None:
+    """Print what suits the first page, and write it as JSON and as a picture."""
+    if curve is not None:
+        _check_png(curve, force=settings.force, option="--curve")
+    if out is not None:
+        check_writable(out, force=settings.force)
+    page, values = _load_first_page(
+        source, settings.max_pixels, settings.channel_axis, settings.fill_nonfinite
+    )
+    axis, method = page.channel_axis, settings.method
+    sigma, estimate = noise_of(values, axis, page.dtype, settings)
+    with _progress() as progress:
+        task = progress.add_task(source.name, total=steps)
+        start, tuned = tune_array(
+            values,
+            sigma,
+            method,
+            settings.parameters,
+            channel_axis=axis,
+            steps=steps,
+            callback=lambda step, risk: progress.update(task, completed=int(step) + 1),
+        )
+    found = {name: float(value) for name, value in tuned.parameters.items()}
+    noise = settings.noise.describe([] if estimate is None else [estimate])
+    risk = [float(value) for value in tuned.risk]
+    title = f"{source.name}: {method}, {noise}"
+    typer.echo(f"{title}; estimated error {risk[0]:.4g} -> {min(risk):.4g}")
+    rows = [(name, f"{start[name]:.4g}", f"{value:.4g}") for name, value in found.items()]
+    print_table(("parameter", "start", "tuned"), rows)
+    if out is not None:
+        facts = {"method": method, "noise": noise, "start": start, "parameters": found}
+        write_found(out, {**facts, "risk": risk}, overwrite=settings.force)
+        typer.echo(f"parameters: {out}")
+    if curve is not None:
+        write_curve(curve, title, start, tuned, overwrite=settings.force)
+        typer.echo(f"picture: {curve}")
 
 
 def list_methods() -> None:
@@ -207,9 +248,9 @@ def _load_first_page(
         raise AppError(f"{path}: {error}") from error
 
 
-def _check_png(out: Path, *, force: bool) -> None:
+def _check_png(out: Path, *, force: bool, option: str = "--out") -> None:
     if out.suffix.lower() != ".png":
-        raise AppError(f"--out {out}: the picture is a PNG, so its name must end in .png")
+        raise AppError(f"{option} {out}: the picture is a PNG, so its name must end in .png")
     check_writable(out, force=force)
 
 

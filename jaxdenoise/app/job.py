@@ -16,6 +16,7 @@ from jaxdenoise.app.io import check_holds, read_picture, write_picture
 from jaxdenoise.app.options import ROBUST, Noise
 from jaxdenoise.app.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
 from jaxdenoise.app.repair import finite
+from jaxdenoise.app.tuning import tune_array
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Settings:
     channel_axis: int | str | None = None
     max_pixels: float = 1e9
     force: bool = False
+    tune: bool = False
 
 
 class Denoised(NamedTuple):
@@ -160,6 +162,20 @@ def _complete(
     return finite(values, channel_axis, fill=settings.fill_nonfinite, where=where)
 
 
+def noise_of(
+    values: np.ndarray, channel_axis: int | None, dtype: np.dtype, settings: Settings
+) -> tuple[Any, float | None]:
+    """What the method is told of the noise, and the number if that was estimated."""
+    sigma: Any = settings.noise.model(dtype)
+    if sigma is not None:
+        return sigma, None
+    robust = settings.method == ROBUST
+    estimate = float(jd.estimate_sigma(values, outliers=robust, channel_axis=channel_axis))
+    if not np.isfinite(estimate):
+        raise AppError("the noise level cannot be estimated; give --sigma NUMBER")
+    return estimate, estimate
+
+
 def _denoise_array(
     values: np.ndarray,
     channel_axis: int | None,
@@ -167,15 +183,13 @@ def _denoise_array(
     settings: Settings,
     detect: bool,
 ) -> Denoised:
-    sigma: Any = settings.noise.model(dtype)
-    estimate = None
-    if sigma is None:
-        robust = settings.method == ROBUST
-        estimate = float(jd.estimate_sigma(values, outliers=robust, channel_axis=channel_axis))
-        if not np.isfinite(estimate):
-            raise AppError("the noise level cannot be estimated; give --sigma NUMBER")
-        sigma = estimate
+    sigma, estimate = noise_of(values, channel_axis, dtype, settings)
     given = {"channel_axis": channel_axis, **settings.parameters}
+    if settings.tune:
+        _, tuned = tune_array(
+            values, sigma, settings.method, settings.parameters, channel_axis=channel_axis
+        )
+        given |= tuned.parameters
     result = jd.shard(jd.denoise)(values, sigma, method=settings.method, **given)
     result = np.asarray(jax.block_until_ready(result))
     if not np.isfinite(result).all():

@@ -108,6 +108,10 @@ def parse_choice(text: str | None, name: str, choices: Sequence[str]) -> str | N
     return text
 
 
+def parse_fill(text: str | None) -> bool:
+    return parse_choice(text, "--fill-nonfinite", ("median",)) is not None
+
+
 def parse_methods(text: str | None) -> list[str]:
     """Names with commas between them, each once; all methods if nothing is said."""
     names = list(jd.methods()) if text is None else [name.strip() for name in text.split(",")]

@@ -69,11 +69,15 @@ def bilateral(
     return _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis)
 
 
+def default_sigma_range(sigma: Array, channels: int) -> Array:
+    return 2.5 * channels ** (-1 / 6) * sigma
+
+
 @partial(jax.jit, static_argnames=("window_size", "channel_axis"))
 def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis):
     y = to_planes(image, channel_axis)
     if sigma_range is None:
-        sigma_range = 2.5 * len(y) ** (-1 / 6) * map_to_planes(sigma, image, channel_axis)
+        sigma_range = default_sigma_range(map_to_planes(sigma, image, channel_axis), len(y))
     else:
         sigma_range = map_to_planes(sigma_range, image, channel_axis)
     sigma_range = positive_floor(sigma_range, y)

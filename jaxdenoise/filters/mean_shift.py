@@ -73,11 +73,15 @@ def mean_shift(
     )
 
 
+def default_sigma_range(sigma: Array, channels: int) -> Array:
+    return 1.8 * channels ** (-1 / 6) * sigma
+
+
 @partial(jax.jit, static_argnames=("window_size", "iterations", "channel_axis"))
 def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis):
     y = to_planes(image, channel_axis)
     if sigma_range is None:
-        sigma_range = 1.8 * len(y) ** (-1 / 6) * map_to_planes(sigma, image, channel_axis)
+        sigma_range = default_sigma_range(map_to_planes(sigma, image, channel_axis), len(y))
     else:
         sigma_range = map_to_planes(sigma_range, image, channel_axis)
     # A centre keeps the bandwidth of the pixel where its climb began.

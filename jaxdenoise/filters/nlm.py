@@ -83,14 +83,15 @@ def nlm(
     return _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis)
 
 
+def default_h(sigma: Array, channels: int, variant: str = "pixel") -> Array:
+    return (0.9 if variant == "pixel" else 0.75) * channels ** (-1 / 6) * sigma
+
+
 @partial(jax.jit, static_argnames=("patch_size", "window_size", "variant", "channel_axis"))
 def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     y = to_planes(image, channel_axis)
     sigma = map_to_planes(sigma, image, channel_axis)
-    if h is None:
-        h = (0.9 if variant == "pixel" else 0.75) * len(y) ** (-1 / 6) * sigma
-    else:
-        h = map_to_planes(h, image, channel_axis)
+    h = default_h(sigma, len(y), variant) if h is None else map_to_planes(h, image, channel_axis)
     h = positive_floor(h, y)
     radius = clip_radius(window_size, y.shape[1:])
     reach = patch_size // 2

@@ -67,11 +67,15 @@ def tv(
     return _tv(image, sigma, weight, iterations, channel_axis)
 
 
+def default_weight(sigma: Array, channels: int) -> Array:
+    return 0.8 * channels ** (1 / 3) * sigma
+
+
 @partial(jax.jit, static_argnames=("iterations", "channel_axis"))
 def _tv(image, sigma, weight, iterations, channel_axis):
     y = to_planes(image, channel_axis)
     if weight is None:
-        weight = 0.8 * len(y) ** (1 / 3) * map_to_planes(sigma, image, channel_axis)
+        weight = default_weight(map_to_planes(sigma, image, channel_axis), len(y))
     else:
         weight = map_to_planes(weight, image, channel_axis)
     if weight.ndim:

@@ -1,0 +1,97 @@
+"""Tune a method to an image: run it, and write what was found."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxdenoise as jd
+from jaxdenoise.app.errors import AppError
+from jaxdenoise.app.io import atomic_path
+
+# Of a larger image the middle is taken: its strength is found as well on a million pixels.
+_PIXELS = 1 << 20
+
+
+def tune_array(
+    values: np.ndarray,
+    noise: Any,
+    method: str,
+    given: dict[str, Any],
+    *,
+    channel_axis: int | None,
+    steps: int = 12,
+    callback: Callable[..., None] | None = None,
+) -> tuple[dict[str, float], Any]:
+    """The parameters to start from, and what `jd.tune` returns.
+
+    Those of the method's strengths that are `given` start there; what else is given stays.
+    """
+    channels = 1 if channel_axis is None else values.shape[channel_axis]
+    told = noise if isinstance(noise, float) else 1.0
+    if told == 0:
+        raise AppError("there is no noise to tune for: sigma is 0")
+    defaults = {k: float(v) for k, v in jd.strengths(method, told, channels=channels).items()}
+    if not defaults:
+        raise AppError(f"{method} has no strength that could be tuned")
+    start = {name: given.get(name) or value for name, value in defaults.items()}
+    fixed = {name: value for name, value in given.items() if name not in start}
+    denoiser = partial(jd.denoise, method=method, **fixed)
+    tuned = jd.tune(
+        denoiser,
+        _middle(values, channel_axis),
+        noise,
+        start,
+        steps=steps,
+        callback=callback,
+        channel_axis=channel_axis,
+    )
+    if not np.isfinite(tuned.risk).all():
+        raise AppError(f"the risk of {method} is not finite, so nothing was tuned")
+    return start, tuned
+
+
+def _middle(values: np.ndarray, channel_axis: int | None) -> np.ndarray:
+    axes = [
+        a for a in range(values.ndim) if channel_axis is None or a != channel_axis % values.ndim
+    ]
+    share = (_PIXELS / np.prod([values.shape[a] for a in axes])) ** (1 / len(axes))
+    if share >= 1:
+        return values
+    window = [slice(None)] * values.ndim
+    for axis in axes:
+        size = max(int(values.shape[axis] * share), 1)
+        first = (values.shape[axis] - size) // 2
+        window[axis] = slice(first, first + size)
+    return values[tuple(window)]
+
+
+def write_found(path: Path, found: dict[str, Any], *, overwrite: bool) -> None:
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def write_curve(
+    path: Path, title: str, start: dict[str, float], tuned: Any, *, overwrite: bool
+) -> None:
+    """The risk and the parameters, step by step."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure.suptitle(title)
+    risk, ratio = figure.subplots(1, 2)
+    risk.plot(np.asarray(tuned.risk), marker=".")
+    risk.set_ylabel("estimated mean squared error")
+    for name, values in tuned.path.items():
+        ratio.plot(np.asarray(values) / start[name], marker=".", label=name)
+    ratio.set_ylabel("parameter over its start")
+    ratio.set_yscale("log")
+    ratio.legend()
+    for axes in (risk, ratio):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
