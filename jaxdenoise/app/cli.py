@@ -189,7 +189,7 @@ def tune_method(
     peak: Peak = None,
     gain: Gain = None,
     param: Param = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of the descent.")] = 12,
+    steps: Annotated[int, typer.Option(min=1, help="Of the descent.")] = 15,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="JSON", help="What was found.", show_default=False),

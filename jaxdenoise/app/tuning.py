@@ -23,7 +23,7 @@ def tune_array(
     given: dict[str, Any],
     *,
     channel_axis: int | None,
-    steps: int = 12,
+    steps: int = 15,
     callback: Callable[..., None] | None = None,
 ) -> tuple[dict[str, float], Any]:
     """The parameters to start from, and what `jd.tune` returns.
@@ -88,7 +88,6 @@ def write_curve(
     for name, values in tuned.path.items():
         ratio.plot(np.asarray(values) / start[name], marker=".", label=name)
     ratio.set_ylabel("parameter over its start")
-    ratio.set_yscale("log")
     ratio.legend()
     for axes in (risk, ratio):
         axes.set_xlabel("step")

@@ -48,7 +48,7 @@ def tune(
     *,
     objective: str | Callable[[Array], Array] = "sure",
     optimizer: Any = None,
-    steps: int = 12,
+    steps: int = 15,
     key: PRNGKeyArray | None = None,
     probes: int | None = None,
     callback: Callable[[Array, Array], None] | None = None,
