@@ -23,6 +23,18 @@ def test_equal_to_the_bit(method, noisy, small_tiles):
         np.testing.assert_array_equal(jd.shard(denoiser)(noisy, sigma), denoiser(noisy, sigma))
 
 
+def test_gradient_through_the_tiles_of_several_devices(noisy, small_tiles):
+    def loss(image, sigma, denoiser):
+        return jnp.sum(jnp.square(denoiser(image, sigma, window_size=5)))
+
+    with small_tiles():
+        one, eight = (
+            jax.grad(loss, argnums=(0, 1))(noisy, 0.1, denoiser)
+            for denoiser in (jd.bilateral, jd.shard(jd.bilateral))
+        )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), eight, one)
+
+
 @pytest.mark.parametrize("sigma", [0.1, np.linspace(0.05, 0.2, 8)])
 def test_images_of_a_batch(noisy, sigma):
     images = jnp.stack([noisy[:20, :20] + k for k in range(8)])

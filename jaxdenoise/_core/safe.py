@@ -12,9 +12,9 @@ from jax import Array, lax
 
 
 def safe_sqrt(x: Array) -> Array:
-    """sqrt(max(x, 0)), with gradient 0 where x <= 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+    """sqrt(max(x, 0)), with gradient 0 where x <= 0; NaN stays NaN."""
+    zero = x <= 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
 def safe_divide(numerator: Array, denominator: Array) -> Array:

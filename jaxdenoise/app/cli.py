@@ -204,7 +204,7 @@ def tune_method(
     force: Force = False,
     debug: Debug = False,
 ) -> None:
-    """Find the strength of a method that suits an image, from the noisy image alone."""
+    """Find the strength that suits a noisy image, or the middle megapixel of a larger one."""
     with one_line_errors(debug):
         settings = Settings(
             method,

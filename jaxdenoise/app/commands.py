@@ -97,6 +97,9 @@ def tune_file(
         _check_png(curve, force=settings.force, option="--curve")
     if out is not None:
         check_writable(out, force=settings.force)
+    files = [path.resolve() for path in (source, out, curve) if path is not None]
+    if len(set(files)) < len(files):
+        raise AppError("IN, --out and --curve must be different files")
     page, values = _load_first_page(
         source, settings.max_pixels, settings.channel_axis, settings.fill_nonfinite
     )

@@ -1,6 +1,7 @@
 """Tune a method to an image: run it, and write what was found."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,8 @@ def tune_array(
     defaults = {k: float(v) for k, v in jd.strengths(method, told, channels=channels).items()}
     if not defaults:
         raise AppError(f"{method} has no strength that could be tuned")
-    start = {name: given.get(name) or value for name, value in defaults.items()}
+    chosen = {name: given[name] for name in defaults if given.get(name) is not None}
+    start = defaults | chosen
     fixed = {name: value for name, value in given.items() if name not in start}
     denoiser = partial(jd.denoise, method=method, **fixed)
     tuned = jd.tune(
@@ -55,15 +57,15 @@ def tune_array(
 
 
 def _middle(values: np.ndarray, channel_axis: int | None) -> np.ndarray:
-    axes = [
-        a for a in range(values.ndim) if channel_axis is None or a != channel_axis % values.ndim
-    ]
-    share = (_PIXELS / np.prod([values.shape[a] for a in axes])) ** (1 / len(axes))
-    if share >= 1:
-        return values
+    """At most so many pixels; the longest axis is cut first."""
+    sizes = dict(enumerate(values.shape))
+    if channel_axis is not None:
+        del sizes[channel_axis % values.ndim]
+    while math.prod(sizes.values()) > _PIXELS:
+        longest = max(sizes, key=lambda axis: sizes[axis])
+        sizes[longest] -= -(-sizes[longest] // 16)
     window = [slice(None)] * values.ndim
-    for axis in axes:
-        size = max(int(values.shape[axis] * share), 1)
+    for axis, size in sizes.items():
         first = (values.shape[axis] - size) // 2
         window[axis] = slice(first, first + size)
     return values[tuple(window)]

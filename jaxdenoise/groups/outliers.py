@@ -100,11 +100,11 @@ def or_detail(
 ) -> tuple[Array, Array]:
     """p(outlier | y) where a pixel may also be a detail that has no likes but its neighbours.
 
-    That it is with the probability `share`, (C, 1, 1); y then has the mean of eight Cauchy
-    densities, centred at the neighbours and as wide as the noise of two pixels and some of the
-    contrast that x has there; neighbours that are outliers hardly count. The odds of an outlier are
-    against the sum of both ways not to be one: 1 / p grows. Returns the share of details that this
-    makes likely as well.
+    Such a pixel has the mean of eight Cauchy densities, centred at the neighbours and as wide as
+    the noise of two pixels and some of the contrast that x has there; neighbours that are outliers
+    hardly count. The odds of an outlier are against N plus that times `share`, (C, 1, 1): the few
+    details take no weight from N. So 1 / p grows. Returns the share of details that this makes
+    likely as well.
     """
     contrast = sum(jnp.square(there - x) for there in _neighbours(x)) / 8
     width = 2 * variance + _CONTRAST * contrast

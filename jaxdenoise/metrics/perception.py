@@ -108,8 +108,8 @@ def _ms_ssim(x: Array, y: Array, data_range: Array, scales: int) -> Array:
         luminance, structure = _compare(x, y, data_range)
         last = k == scales - 1
         mean = jnp.mean(luminance * structure if last else structure, axis=axes)
-        positive = mean > 0
-        index = index * jnp.where(positive, jnp.where(positive, mean, 1) ** float(exponent), 0)
+        zero = mean <= 0  # not where it is NaN
+        index = index * jnp.where(zero, 0, jnp.where(zero, 1, mean) ** float(exponent))
         if not last:
             x, y = _halve(x), _halve(y)
     return jnp.mean(index)

@@ -20,7 +20,9 @@ def as_image(noisy: ArrayLike) -> Array:
 
 
 def call(denoiser: Callable[..., Array], noise: Any, y: Array) -> Array:
-    out = denoiser(y, noise)
+    """denoiser(y, noise), or denoiser(y) without any noise."""
+    out = denoiser(y) if noise is None else denoiser(y, noise)
+    check_real(out, name="what denoiser returns")
     if jnp.shape(out) != y.shape:
         raise ValueError(
             f"denoiser must return an image of the shape {y.shape}, got {jnp.shape(out)}"

@@ -65,7 +65,7 @@ def diagonal(linear: Callable[[Array], Array], y: Array) -> Array:
     """Of the matrix of a linear map, one column after the other."""
 
     def column(i: Array) -> Array:
-        unit = jnp.zeros(y.size, y.dtype).at[i].set(1)
+        unit = jnp.zeros_like(y).reshape(-1).at[i].set(1)
         return linear(unit.reshape(y.shape)).reshape(-1)[i]
 
     return lax.map(column, jnp.arange(y.size), batch_size=_CHUNK).reshape(y.shape)

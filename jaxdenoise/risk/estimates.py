@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxdenoise._core.checks import check_count, check_parameter
-from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise.noise import Poisson, PoissonGaussian
+from jaxdenoise._core.safe import safe_divide, safe_sqrt
+from jaxdenoise.noise import Gaussian, Poisson, PoissonGaussian
 from jaxdenoise.risk.denoising import as_image, call
 from jaxdenoise.risk.divergence import weighted_divergence
 
@@ -19,7 +19,7 @@ from jaxdenoise.risk.divergence import weighted_divergence
 def sure(
     denoiser: Callable[..., Array],
     noisy: ArrayLike,
-    sigma: ArrayLike,
+    sigma: ArrayLike | Gaussian,
     *,
     difference: bool | None = None,
     key: PRNGKeyArray | None = None,
@@ -34,13 +34,14 @@ def sure(
       E[\mathrm{SURE}] = E\left[\tfrac1N \|f(y) - x\|^2\right].$$
 
     The divergence is estimated by directional derivatives, exact ones by forward mode, along
-    `probes` random signs; of images of up to 1024 pixels without a key all of it is computed.
+    `probes` random signs. Of images of up to 1024 pixels, where there is no `key`, all of them are
+    computed, without probes.
 
     Where a denoiser chooses, as `bm3d` and `subspace` choose patches that are alike, it jumps from
     one choice to the next. That is part of its divergence but not of its derivative: without it
     SURE of `subspace` is 30 to 110 % too small. There, derivatives are finite differences of 0.05
     sigma. Denoisers that choose are told by the primitives they are made of: `top_k`, `sort`,
-    `argmax` and their like.
+    `argmax` and their like. A hard threshold jumps too and is not told: ask for `difference`.
 
     Differentiable with respect to everything that the denoiser closes over. For kinks what is true
     of jumps is true one derivative higher: the gradient of SURE needs differences where the
@@ -50,7 +51,7 @@ def sure(
 
     - `denoiser`: called as `denoiser(noisy, sigma)`, for example `jd.nlm`.
     - `noisy`: an image of any shape that the denoiser takes.
-    - `sigma`: noise standard deviation in units of the image, a scalar or a map.
+    - `sigma`: noise standard deviation in units of the image, a scalar, a map or `Gaussian`.
     - `difference`: finite differences or exact derivatives. Default: differences for denoisers that
         choose. Static.
     - `key`: of the probes. Default: a fixed one, so that estimates of two denoisers compare.
@@ -67,6 +68,8 @@ def sure(
     Imaging Sciences 2014 (the gradient).
     """
     y = as_image(noisy)
+    if isinstance(sigma, Gaussian):
+        sigma = sigma.sigma
     check_parameter(sigma, noisy, name="sigma")
     check_count(probes, name="probes")
     scale = jnp.broadcast_to(jnp.asarray(sigma, y.dtype), y.shape)
@@ -91,12 +94,13 @@ def pure(
 
     $$\mathrm{PURE} = \frac1N \sum_i \left[ (f_i(y) - y_i)^2 - g y_i - \sigma^2
       + 2 y_i \left(f_i(y) - f_i(y - g e_i)\right)
-      + 2 \sigma^2 \frac{\partial f_i}{\partial y_i} \right].$$
+      + 2 \sigma^2 \frac{\partial f_i}{\partial y_i} \right],$$
 
-    What one photon less at a pixel changes there is not computed pixel by pixel but from
-    directional derivatives, as in `sure`: as $\partial_i f_i\, (T(y_i) - T(y_i - g)) / T'(y_i)$,
-    exact to first order in what becomes of the transformed pixel, where the denoiser works behind
-    the stabilising transform T, as `jd.denoise` does; or as $g\, \partial_i f_i$.
+    unbiased but for the derivative, which belongs at $y - g e_i$. What one photon less at a pixel
+    changes there is not computed pixel by pixel but from directional derivatives, as in `sure`: as
+    $\partial_i f_i\, (T(y_i) - T(y_i - g)) / T'(y_i)$, exact to first order in what becomes of the
+    transformed pixel, where the denoiser works behind the stabilising transform T, as `jd.denoise`
+    does; or as $g\, \partial_i f_i$.
 
     **Arguments:**
 
@@ -128,7 +132,9 @@ def pure(
     photon = gain
     if stabilised:
         before = safe_sqrt(jnp.square(root) - 1)
-        photon = 2 * gain * root * (root - before)
+        # root - before, without its cancellation where there are many photons
+        less = safe_divide(jnp.minimum(jnp.square(root), 1), root + before)
+        photon = 2 * gain * root * less
     variance = gain * y + read_out
     weight = photon * y + read_out
     # Of probes: the standard deviation, that of the transform where there are no photons.

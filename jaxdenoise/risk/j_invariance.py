@@ -1,5 +1,6 @@
 """Self-supervised loss for noise that nobody knows, only that it is independent between pixels."""
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_image
 from jaxdenoise._core.planes import compute_dtype
+from jaxdenoise.risk.denoising import call
 
 
 def j_invariant_loss(
@@ -55,15 +57,20 @@ def j_invariant_loss(
     if stride < 2:
         raise ValueError(f"stride must be at least 2, got {stride}")
     y = jnp.asarray(noisy).astype(compute_dtype(noisy))
-    axes = [a for a in range(y.ndim) if channel_axis is None or a != channel_axis % y.ndim]
+    spatial = [a for a in range(y.ndim) if channel_axis is None or a != channel_axis % y.ndim]
+    axes = [a for a in spatial if y.shape[a] > 1]
+    if not axes:
+        raise ValueError(f"noisy must have more than one pixel, got shape {y.shape}")
     shape = [y.shape[a] if a in axes else 1 for a in range(y.ndim)]
     period = stride ** len(axes)
     count = period if masks is None else masks
     check_count(count, name="masks")
     if count > period:
         raise ValueError(f"masks must be at most {period}, the shifts of the grid, got {masks}")
-    # Row by row neighbours share most of their surroundings: shifts far apart tell more.
-    shifts = np.linspace(0, period, count, endpoint=False).astype(np.int32)
+    # Neighbours share most of their surroundings: a step that no power of the stride divides, of
+    # about the golden section of the period, spreads the shifts over all axes.
+    step = next(k for k in range(round(0.618 * period), 2 * period) if math.gcd(k, period) == 1)
+    shifts = (np.arange(count) * step % period).astype(np.int32)
     positions = np.zeros(shape, np.int32)
     for k, axis in enumerate(axes):
         along = np.arange(y.shape[axis], dtype=np.int32) % stride * stride**k
@@ -73,8 +80,7 @@ def j_invariant_loss(
     def add(sums: tuple[Array, Array], shift: Array) -> tuple[tuple[Array, Array], None]:
         hidden = jnp.broadcast_to(positions == shift, y.shape)
         image = jnp.where(hidden, filled, y)
-        out = denoiser(image) if noise is None else denoiser(image, noise)
-        error = jnp.where(hidden, jnp.square(jnp.asarray(out).astype(y.dtype) - y), 0)
+        error = jnp.where(hidden, jnp.square(call(denoiser, noise, image) - y), 0)
         total, seen = sums
         return (total + jnp.sum(error), seen + jnp.sum(hidden, dtype=y.dtype)), None
 
@@ -91,6 +97,6 @@ def _mean_of_neighbours(y: Array, axes: list[int]) -> Array:
         index = np.arange(n)
         for step in (-1, 1):
             there = np.abs(index + step)
-            there = np.where(there > n - 1, max(n - 2, 0), there) if n > 1 else index
+            there = np.where(there > n - 1, n - 2, there)
             total = total + jnp.take(y, there, axis=axis, mode="clip")
     return total / (2 * len(axes))

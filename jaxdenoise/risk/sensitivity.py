@@ -65,7 +65,7 @@ class Lipschitz(NamedTuple):
     """What `lipschitz` found."""
 
     constant: Float[Array, ""]
-    direction: Float[Array, "..."]  # of norm 1, the change of the input that is amplified most
+    direction: Float[Array, "..."]  # the change of the input that is amplified most; of norm 1 or 0
     converged: Bool[Array, ""]
 
 
@@ -107,7 +107,10 @@ def lipschitz(
         found = jnp.linalg.norm(push)
         return (safe_divide(back, jnp.linalg.norm(back)), found, constant), None
 
-    start = jax.random.normal(jax.random.key(0) if key is None else key, y.shape, y.dtype)
+    # Added to zeros of the image, it varies over the same mesh axes under `shard_map`.
+    start = jnp.zeros_like(y) + jax.random.normal(
+        jax.random.key(0) if key is None else key, y.shape, y.dtype
+    )
     zero = jnp.sum(jnp.zeros_like(y))
     state = start / jnp.linalg.norm(start), zero, zero
     (direction, constant, before), _ = lax.scan(improve, state, None, length=iterations)

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
-from jaxdenoise._core.checks import check_choice, check_count, check_real
-from jaxdenoise._core.planes import compute_dtype
-from jaxdenoise.noise import Gaussian, Poisson, PoissonGaussian
+from jaxdenoise._core.checks import check_choice, check_count, check_parameter, check_real
+from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
+from jaxdenoise.risk.denoising import as_image, call
 from jaxdenoise.risk.estimates import pure, sure
 from jaxdenoise.risk.j_invariance import j_invariant_loss
 
@@ -64,7 +64,8 @@ def tune(
 
     - `denoiser`: called as `denoiser(noisy, noise, **parameters)`; where `noise` is `None` as
         `denoiser(noisy, **parameters)`, and sigma may be one of the parameters. For photon noise
-        it is `partial(jd.denoise, method=...)`.
+        it is `partial(jd.denoise, method=...)`. Static, as the objective is: a new function
+        compiles anew.
     - `noisy`: an image that the denoiser takes.
     - `noise`: sigma, a noise map, or a noise model (`Gaussian`, `Poisson`, `PoissonGaussian`).
     - `parameters`: starting values by name, traced ones of the denoiser: scalars, maps, or trees.
@@ -95,32 +96,46 @@ def tune(
     **References:** Ramani, Blu & Unser, IEEE TIP 2008; Deledalle, Vaiter, Fadili & Peyre, "Stein
     unbiased gradient estimator of the risk", SIAM Journal on Imaging Sciences 2014.
     """
-    check_real(noisy, name="noisy")
+    y = as_image(noisy)
     check_count(steps, name="steps")
     _check_start(parameters)
     if not callable(objective):
         check_choice(objective, ("sure", "j_invariant"), name="objective")
         if noise is None and objective == "sure":
             raise ValueError("noise must be given for the objective 'sure', got None")
-    y = jnp.asarray(noisy).astype(compute_dtype(noisy))
     start = jax.tree.map(lambda value: jnp.asarray(value).astype(y.dtype), parameters)
     if isinstance(noise, Gaussian):
         noise = noise.sigma
+    if isinstance(noise, NoiseModel) and not isinstance(noise, Poisson | PoissonGaussian):
+        raise TypeError(f"noise must be Gaussian or of photons, got {type(noise).__name__}")
+    if not isinstance(noise, NoiseModel | None):
+        check_parameter(noise, noisy, name="noise")
     if channel_axis is not None:
         denoiser = partial(denoiser, channel_axis=channel_axis)
     if probes is None:
         probes = max(_SIGNS // y.size, 1)
     task = _Task(_comparable(denoiser), objective, probes, channel_axis)
+    static = {"denoiser": task.denoiser, "objective": objective, "optimizer": optimizer}
+    for name, value in static.items():
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                f"{name} must be hashable, as a function is or a `partial` of numbers and texts; "
+                "one that holds arrays can be wrapped in a function"
+            ) from None
     return _tune(task, optimizer, steps, callback, y, noise, start, key)
 
 
 def _check_start(parameters: Any) -> None:
+    if not isinstance(parameters, dict):
+        raise TypeError(f"parameters must be a dict, got {type(parameters).__name__}")
     if not jax.tree.leaves(parameters):
         raise ValueError("parameters must name at least one starting value, got none")
     for path, value in jax.tree_util.tree_leaves_with_path(parameters):
         name = f"parameters{jax.tree_util.keystr(path)}"
         check_real(value, name=name)
-        known = np.asarray(value) if isinstance(value, Real | np.ndarray) else np.ones(())
+        known = np.ones(()) if isinstance(value, Tracer) else np.asarray(value)
         if not np.all(np.isfinite(known) & (known != 0)):
             raise ValueError(f"{name} must be finite and not 0 to start from, got {value}")
 
@@ -149,12 +164,14 @@ class _Task(NamedTuple):
     channel_axis: int | None
 
     def denoise(self, y: Array, noise: Any, parameters: dict[str, Any]) -> Array:
-        noise = () if noise is None else (noise,)
-        return self.denoiser(y, *noise, **parameters)
+        return call(partial(self.denoiser, **parameters), noise, y)
 
     def risk(self, y: Array, noise: Any, parameters: dict[str, Any], key: Any) -> Array:
         if callable(self.objective):
-            return -self.objective(self.denoise(y, noise, parameters))
+            value = self.objective(self.denoise(y, noise, parameters))
+            if jnp.shape(value):
+                raise ValueError(f"objective must be a scalar, got shape {jnp.shape(value)}")
+            return -jnp.asarray(value).astype(y.dtype)
         denoiser = partial(self.denoiser, **parameters)
         if self.objective == "j_invariant":
             return j_invariant_loss(denoiser, y, noise, masks=1, channel_axis=self.channel_axis)
@@ -169,12 +186,15 @@ def _tune(task, optimizer, steps, callback, y, noise, start, key):
 
     if optimizer is None:
         optimizer = optax.adam(optax.cosine_decay_schedule(_RATE, steps), *_MOMENTS)
-    exponents, to_tree = ravel_pytree(jax.tree.map(jnp.zeros_like, start))
+    # Added to a zero of the data: under `shard_map` all vary over the same mesh axes.
+    zero = jnp.sum(jnp.zeros_like(y))
+    start = jax.tree.map(lambda value: value + zero, start)
+    u, to_tree = ravel_pytree(jax.tree.map(jnp.zeros_like, start))
 
     def parameters(u: Array) -> Any:
         return jax.tree.map(lambda value, u: value * jnp.exp(u), start, to_tree(u))
 
-    slope = _slope(lambda u: task.risk(y, noise, parameters(u), key), exponents.size)
+    slope = _slope(lambda u: task.risk(y, noise, parameters(u), key), u.size)
 
     def step(state: tuple, number: Array) -> tuple[tuple, tuple[Array, Any]]:
         u, optimizer_state, best, least = state
@@ -187,9 +207,7 @@ def _tune(task, optimizer, steps, callback, y, noise, start, key):
             updates, optimizer_state = optimizer.update(gradient, optimizer_state, u)
         return (u + updates, optimizer_state, best, least), (risk, parameters(u))
 
-    # Of the data, so that under `shard_map` it varies over the same mesh axes.
-    u = exponents + 0 * jnp.sum(y)
-    state = u, optimizer.init(u), u, jnp.full_like(jnp.sum(y), jnp.inf)
+    state = u, optimizer.init(u), u, zero + jnp.inf
     (_, _, best, _), (risk, path) = lax.scan(step, state, jnp.arange(steps))
     found = parameters(best)
     return Tuned(found, risk, path, task.denoise(y, noise, found))
@@ -201,9 +219,8 @@ def _slope(risk: Callable[[Array], Array], size: int) -> Callable[[Array], tuple
         return jax.value_and_grad(risk)
 
     def forward(u: Array) -> tuple[Array, Array]:
-        values, slopes = lax.map(
-            lambda direction: jax.jvp(risk, (u,), (direction,)), jnp.eye(size, dtype=u.dtype)
-        )
+        directions = jnp.eye(size, dtype=u.dtype) + jnp.zeros_like(u)[None]
+        values, slopes = lax.map(lambda direction: jax.jvp(risk, (u,), (direction,)), directions)
         return values[0], slopes
 
     return forward

@@ -56,6 +56,8 @@ def test_bad_input(run, image):
     Path("tv.json").write_text("{}")
     run(*tune, "-o", "tv.json").failed_with("tv.json: exists; --force overwrites it")
     assert Path("tv.json").read_text() == "{}"
+    run(*tune, "-o", "in.npy", "--force").failed_with("must be different files")
+    run(*tune, "--method", "tv", "--param", "weight=0").failed_with("weight", "not 0")
     run("tune", "none.npy").failed_with("none.npy")
     run("denoise", "in.npy", "-o", "out.npy", "--tune", "--method", "robust_subspace").failed_with(
         "in.npy", "robust_subspace has no strength"

@@ -122,6 +122,30 @@ def test_posterior_is_bayes_rule():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_details_beside_the_noise_by_bayes_rule(rng):
+    """Neighbour by neighbour, in a plane whose pixels are all outliers or none."""
+    y, x = rng.normal(size=(2, 1, 5, 6))
+    p = np.full(y.shape, 0.7)
+    variance, log_odds, share = (
+        np.full(y.shape, 0.5),
+        np.full(y.shape, -2.0),
+        np.full((1, 1, 1), 0.1),
+    )
+    found, _ = outliers.or_detail(*map(jnp.asarray, (p, y, x, variance, log_odds, share)))
+    i, j = 2, 3
+    around = [(i + a, j + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
+    width = 1.0 + 0.1 * np.mean([(x[0][k] - x[0, i, j]) ** 2 for k in around])
+    density = np.mean(
+        [
+            (1 - 0.95 * 0.7) / (np.pi * width**0.5 * (1 + (y[0][k] - y[0, i, j]) ** 2 / width))
+            for k in around
+        ]
+    )
+    # Of an outlier 1, of the noise as p says, of a detail its share; all over q and the rate.
+    expected = 1 / (1 + (1 / 0.7 - 1) + 0.1 * density / np.exp(-2.0))
+    np.testing.assert_allclose(found[0, i, j], expected, rtol=1e-12)
+
+
 def test_density_of_outliers_integrates_to_one(rng):
     """Seen from pixels that are none, every second one: an outlier does not count for itself."""
     y = jnp.linspace(-3, 3, 4001)[None, None]

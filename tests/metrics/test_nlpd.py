@@ -68,6 +68,10 @@ def test_equal_images_are_at_no_distance():
     assert np.isfinite(slope).all()
 
 
+def test_nan_is_not_silent():
+    assert np.isnan(jd.nlpd(np.full((16, 17), np.nan), np.ones((16, 17)), data_range=1))
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="a and b must have the same shape"):
         jd.nlpd(np.zeros((4, 5)), np.zeros((5, 4)), data_range=1)

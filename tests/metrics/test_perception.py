@@ -95,6 +95,12 @@ def test_ms_ssim_gradients(rng):
     assert np.isfinite(slope).all()
 
 
+def test_nan_is_not_silent():
+    for metric in (jd.ssim, jd.ms_ssim):
+        given = {"scales": 1} if metric is jd.ms_ssim else {}
+        assert np.isnan(metric(np.full((16, 17), np.nan), np.ones((16, 17)), data_range=1, **given))
+
+
 def test_ms_ssim_too_small():
     with pytest.raises(ValueError, match="at least 176 pixels"):
         jd.ms_ssim(np.zeros((175, 200)), np.zeros((175, 200)), data_range=1)

@@ -48,6 +48,15 @@ def test_hidden_pixels_are_not_seen(rng):
     np.testing.assert_allclose(loss, 1 + 1 / 4, rtol=0.1)
 
 
+def test_line(rng):
+    """An axis of one pixel has no neighbours."""
+    y = rng.normal(size=(1, 40_000))
+    loss = jd.j_invariant_loss(lambda y: y, y)
+    np.testing.assert_allclose(loss, 1 + 1 / 2, rtol=0.05)
+    with pytest.raises(ValueError, match="noisy must have more than one pixel"):
+        jd.j_invariant_loss(lambda y: y, np.zeros((1, 1)))
+
+
 def test_colours_and_volumes(rng):
     colours = rng.normal(size=(8, 9, 3))
     each = [jd.j_invariant_loss(mean_filter, colours[..., k]) for k in range(3)]

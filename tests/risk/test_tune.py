@@ -100,6 +100,35 @@ def test_vmap_equals_the_loop(rng):
         )
 
 
+def test_channels_model_and_callback(rng):
+    """Channels are the denoiser's business, a Gaussian model is its sigma, steps are told."""
+    y = 0.2 * rng.normal(size=(3, 20, 20))
+    heard = []
+
+    def denoiser(y, sigma, factor, *, channel_axis):
+        assert channel_axis == 0
+        return factor * y
+
+    given = {"noise": jd.Gaussian(SIGMA), "parameters": {"factor": 0.5}}
+    tuned = jd.tune(
+        denoiser, y, **given, channel_axis=0, callback=lambda k, r: heard.append((int(k), float(r)))
+    )
+    jax.block_until_ready(tuned)
+    jax.effects_barrier()
+    assert sorted(heard) == [(k, float(risk)) for k, risk in enumerate(tuned.risk)]
+
+
+def test_missing_pixels_do_not_spoil_the_parameters(rng):
+    y = rng.normal(size=(9, 10))
+    y[3, 4] = np.nan
+
+    def fill(y, f):
+        return jnp.where(jnp.isnan(y), 0, f * y)
+
+    tuned = jd.tune(fill, y, None, {"f": 0.5}, objective=lambda x: -jd.mse(x, 0 * x))
+    assert 0 < tuned.parameters["f"] < 0.2
+
+
 def test_equal_partials_compile_once(compilations, rng):
     y = rng.normal(size=(6, 7))
     optimizer = optax.sgd(0.1)
@@ -124,6 +153,11 @@ def test_equal_partials_compile_once(compilations, rng):
         ({"objective": "least squares"}, ValueError, "objective must be one of 'sure'"),
         ({"steps": 0}, ValueError, "steps must be a positive integer"),
         ({"noise": None}, ValueError, "noise must be given for the objective 'sure'"),
+        ({"noise": -0.1}, ValueError, "noise must be finite and not negative"),
+        ({"noise": jd.Impulse(0.1, 0.0, 1.0, 0.1)}, TypeError, "noise must be Gaussian or of"),
+        ({"parameters": {"h": jnp.zeros(())}}, ValueError, r"parameters\['h'\] must be"),
+        ({"parameters": 0.5}, TypeError, "parameters must be a dict, got float"),
+        ({"objective": lambda x: x}, ValueError, r"objective must be a scalar, got shape \(8, 9\)"),
     ],
 )
 def test_bad_input(given, error, match):
