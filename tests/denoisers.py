@@ -19,6 +19,8 @@ class Entry:
     volumes: bool = True
     # Channels are decorrelated, their noise taken as independent.
     decorrelates: bool = False
+    # Its gradient compiles for half a minute, and goes through tiles as that of `subspace` does.
+    slow_gradient: bool = False
     # With these parameters no pixel is an outlier: without noise too, texture is texture.
     trusting: dict = field(default_factory=dict)
 
@@ -43,7 +45,11 @@ DENOISERS = {
     "nlm": Entry("nlm", {"window_size": 7, "patch_size": 3}),
     "nlm_patch": Entry("nlm", {"window_size": 7, "patch_size": 3, "variant": "patch"}),
     "robust_subspace": Entry(
-        "robust_subspace", volumes=False, decorrelates=True, trusting={"outlier_rate": 0.0}
+        "robust_subspace",
+        volumes=False,
+        decorrelates=True,
+        slow_gradient=True,
+        trusting={"outlier_rate": 0.0},
     ),
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
     "steering_constant": Entry("steering", {"window_size": 5, "iterations": 1, "order": 0}),
