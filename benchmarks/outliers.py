@@ -19,8 +19,7 @@ from impulse_peers import SCANNED, adaptive_median_bm3d
 from matplotlib.figure import Figure
 from measure import interleave, machine, median_ratio, print_machine, print_table, write_json
 from peers import BM3D
-from quality import load
-from skimage.metrics import peak_signal_noise_ratio
+from quality import load, psnr
 
 import jaxdenoise as jd
 
@@ -48,11 +47,6 @@ def corrupt(
     value = rng.random(clean.shape)
     impulses = value if uniform else np.round(value)
     return np.where(bad, impulses, gaussian(clean, number, SIGMA)), bad
-
-
-def psnr(result: np.ndarray, clean: np.ndarray) -> float:
-    x = np.clip(np.asarray(result, np.float64), 0, 1)
-    return peak_signal_noise_ratio(clean, x, data_range=1)
 
 
 def f1(probability: np.ndarray, bad: np.ndarray) -> float:

@@ -50,20 +50,27 @@ def add_noise(images: list[np.ndarray], sigma: float) -> list[np.ndarray]:
     ]
 
 
+def clipped(result: np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(result, np.float64), 0, 1)
+
+
+def psnr(result: np.ndarray, clean: np.ndarray) -> float:
+    return peak_signal_noise_ratio(clean, clipped(result), data_range=1)
+
+
 def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray]) -> dict:
     """Means over the images of PSNR and SSIM, median seconds per megapixel, compile time apart."""
-    psnr, ssim, cost, first_calls = [], [], [], {}
+    quality, ssim, cost, first_calls = [], [], [], {}
     for clean, y in zip(images, noisy, strict=True):
         y = y.astype(np.float32)
         if y.shape not in first_calls:
             _, first_calls[y.shape] = timed(lambda y=y: method(y))
         result, seconds = timed(lambda y=y: method(y))
-        x = np.clip(np.asarray(result, np.float64), 0, 1)
-        psnr.append(peak_signal_noise_ratio(clean, x, data_range=1))
+        quality.append(psnr(result, clean))
         ssim.append(
             structural_similarity(
                 clean,
-                x,
+                clipped(result),
                 data_range=1,
                 gaussian_weights=True,
                 use_sample_covariance=False,
@@ -72,7 +79,7 @@ def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray])
         )
         cost.append(1e6 * seconds / (clean.shape[0] * clean.shape[1]))
     return {
-        "psnr": statistics.mean(psnr),
+        "psnr": statistics.mean(quality),
         "ssim": statistics.mean(ssim),
         "seconds_per_megapixel": statistics.median(cost),
         "first_call_seconds": max(first_calls.values()),

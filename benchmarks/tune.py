@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import machine, print_machine, print_table, timed, write_json
-from quality import add_noise, load
-from skimage.metrics import peak_signal_noise_ratio
+from quality import add_noise, load, psnr
 from skimage.restoration import calibrate_denoiser, denoise_nl_means
 
 import jaxdenoise as jd
@@ -31,11 +30,6 @@ FAR = {
     "bilateral": {"sigma_range": 2.5 * SIGMA, "sigma_spatial": 1.6},
 }
 NEAR = {"bm3d": {"threshold": 2.7}, "subspace": {"strength": 1.0}}
-
-
-def psnr(result: np.ndarray, clean: np.ndarray) -> float:
-    x = np.clip(np.asarray(result, np.float64), 0, 1)
-    return peak_signal_noise_ratio(clean, x, data_range=1)
 
 
 def oracle(method: str, clean: np.ndarray, noisy: np.ndarray) -> float:

@@ -51,18 +51,19 @@ def _box(x: Array, step: int) -> Array:
     Continued by reflection, so that nothing leaves the image.
     """
     for axis in (1, 2):
-        before, after = _neighbours(x, axis, step)
+        before, after = mirrored_neighbours(x, axis, step)
         x = before + x + after
     return x
 
 
 def _median_of_three(x: Array, axis: int) -> Array:
-    before, after = _neighbours(x, axis, 1)
+    before, after = mirrored_neighbours(x, axis, 1)
     low, high = jnp.minimum(before, after), jnp.maximum(before, after)
     return jnp.maximum(low, jnp.minimum(high, x))
 
 
-def _neighbours(x: Array, axis: int, step: int) -> tuple[Array, Array]:
+def mirrored_neighbours(x: Array, axis: int, step: int) -> tuple[Array, Array]:
+    """The pixels so many before and after along an axis, the image continued by reflection."""
     n = x.shape[axis]
     before, after = (
         jnp.take(x, mirror(np.arange(n) + k, n), axis=axis, mode="clip") for k in (-step, step)

@@ -7,10 +7,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_image, check_positive, check_same_shape
-from jaxdenoise._core.planes import to_planes
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise._core.separable import correlate
+from jaxdenoise.metrics.pair import planes_of_pair
 
 # The low-pass filter of Burt & Adelson 1983.
 _LOW_PASS = np.array([0.05, 0.25, 0.4, 0.25, 0.05])
@@ -57,13 +56,7 @@ def nlpd(
     **Reference:** Laparra, Balle, Berardino & Simoncelli, "Perceptual image quality assessment
     using a normalized Laplacian pyramid", Human Vision and Electronic Imaging 2016.
     """
-    check_same_shape(a, b, ("a", "b"))
-    check_image(a, channel_axis=channel_axis, name="a")
-    check_image(b, channel_axis=channel_axis, name="b")
-    check_positive(data_range, name="data_range")
-    x, y = to_planes(a, channel_axis), to_planes(b, channel_axis)
-    dtype = jnp.promote_types(x.dtype, y.dtype)
-    return _distance(x.astype(dtype), y.astype(dtype), jnp.asarray(data_range, dtype))
+    return _distance(*planes_of_pair(a, b, data_range, channel_axis, ndim=(2,)))
 
 
 @jax.jit

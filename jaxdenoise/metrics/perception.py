@@ -9,14 +9,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import (
-    check_choice,
-    check_image,
-    check_positive,
-    check_same_shape,
-)
-from jaxdenoise._core.planes import to_planes
+from jaxdenoise._core.checks import check_choice
 from jaxdenoise._core.separable import correlate, gaussian_taps
+from jaxdenoise.metrics.pair import planes_of_pair
 
 _WINDOW = gaussian_taps(1.5, truncate=3.5)
 _EXPONENTS = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
@@ -49,8 +44,8 @@ def ssim(
     **Reference:** Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error
     visibility to structural similarity", IEEE TIP 2004, equation 13.
     """
-    x, y = _checked(a, b, data_range, channel_axis, smallest=len(_WINDOW))
-    return _ssim(x, y, jnp.asarray(data_range, x.dtype))
+    smallest = len(_WINDOW)
+    return _ssim(*planes_of_pair(a, b, data_range, channel_axis, ndim=(2, 3), smallest=smallest))
 
 
 def ms_ssim(
@@ -89,8 +84,8 @@ def ms_ssim(
     """
     check_choice(scales, tuple(range(1, len(_EXPONENTS) + 1)), name="scales")
     smallest = len(_WINDOW) * 2 ** (scales - 1)
-    x, y = _checked(a, b, data_range, channel_axis, smallest=smallest)
-    return _ms_ssim(x, y, jnp.asarray(data_range, x.dtype), scales)
+    pair = planes_of_pair(a, b, data_range, channel_axis, ndim=(2, 3), smallest=smallest)
+    return _ms_ssim(*pair, scales)
 
 
 @jax.jit
@@ -113,23 +108,6 @@ def _ms_ssim(x: Array, y: Array, data_range: Array, scales: int) -> Array:
         if not last:
             x, y = _halve(x), _halve(y)
     return jnp.mean(index)
-
-
-def _checked(
-    a: ArrayLike, b: ArrayLike, data_range: ArrayLike, channel_axis: int | None, *, smallest: int
-) -> tuple[Array, Array]:
-    """The planes of both, in one dtype."""
-    check_same_shape(a, b, ("a", "b"))
-    check_image(a, channel_axis=channel_axis, ndim=(2, 3), name="a")
-    check_image(b, channel_axis=channel_axis, ndim=(2, 3), name="b")
-    check_positive(data_range, name="data_range")
-    x, y = to_planes(a, channel_axis), to_planes(b, channel_axis)
-    if min(x.shape[1:]) < smallest:
-        raise ValueError(
-            f"a and b must be at least {smallest} pixels a side, got shape {jnp.shape(a)}"
-        )
-    dtype = jnp.promote_types(x.dtype, y.dtype)
-    return x.astype(dtype), y.astype(dtype)
 
 
 def _compare(x: Array, y: Array, data_range: Array) -> tuple[Array, Array]:

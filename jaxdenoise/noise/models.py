@@ -121,7 +121,7 @@ class PoissonGaussian:
     def stabilise(self, noisy: ArrayLike) -> Float[Array, "..."]:
         """The generalised Anscombe transform; its result has noise of standard deviation 1.
 
-        NaN where a pixel is not finite: the safe root would make a dark pixel of a missing one.
+        NaN where a pixel is not finite: an infinite one is missing, not black or white.
         """
         y = _as_float(noisy)
         gain, sigma = jnp.asarray(self.gain, y.dtype), jnp.asarray(self.sigma, y.dtype)

@@ -128,7 +128,7 @@ def pure(
     else:
         gain, sigma = jnp.asarray(noise.gain, y.dtype), jnp.asarray(noise.sigma, y.dtype)
     read_out = jnp.square(sigma)
-    root = safe_sqrt(y / gain + 3 / 8 + jnp.square(sigma / gain))
+    root = noise.stabilise(y) / 2
     photon = gain
     if stabilised:
         before = safe_sqrt(jnp.square(root) - 1)

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_image
+from jaxdenoise._core.inpaint import mirrored_neighbours
 from jaxdenoise._core.planes import compute_dtype
 from jaxdenoise.risk.denoising import call
 
@@ -91,12 +92,5 @@ def j_invariant_loss(
 
 def _mean_of_neighbours(y: Array, axes: list[int]) -> Array:
     """Of the two nearest along every one of the axes, mirrored at the borders."""
-    total = jnp.zeros_like(y)
-    for axis in axes:
-        n = y.shape[axis]
-        index = np.arange(n)
-        for step in (-1, 1):
-            there = np.abs(index + step)
-            there = np.where(there > n - 1, n - 2, there)
-            total = total + jnp.take(y, there, axis=axis, mode="clip")
-    return total / (2 * len(axes))
+    near = [there for axis in axes for there in mirrored_neighbours(y, axis, 1)]
+    return sum(near, start=jnp.zeros_like(y)) / len(near)

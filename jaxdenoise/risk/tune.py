@@ -163,16 +163,13 @@ class _Task(NamedTuple):
     probes: int
     channel_axis: int | None
 
-    def denoise(self, y: Array, noise: Any, parameters: dict[str, Any]) -> Array:
-        return call(partial(self.denoiser, **parameters), noise, y)
-
     def risk(self, y: Array, noise: Any, parameters: dict[str, Any], key: Any) -> Array:
+        denoiser = partial(self.denoiser, **parameters)
         if callable(self.objective):
-            value = self.objective(self.denoise(y, noise, parameters))
+            value = self.objective(call(denoiser, noise, y))
             if jnp.shape(value):
                 raise ValueError(f"objective must be a scalar, got shape {jnp.shape(value)}")
             return -jnp.asarray(value).astype(y.dtype)
-        denoiser = partial(self.denoiser, **parameters)
         if self.objective == "j_invariant":
             return j_invariant_loss(denoiser, y, noise, masks=1, channel_axis=self.channel_axis)
         if isinstance(noise, Poisson | PoissonGaussian):
@@ -210,7 +207,7 @@ def _tune(task, optimizer, steps, callback, y, noise, start, key):
     state = u, optimizer.init(u), u, zero + jnp.inf
     (_, _, best, _), (risk, path) = lax.scan(step, state, jnp.arange(steps))
     found = parameters(best)
-    return Tuned(found, risk, path, task.denoise(y, noise, found))
+    return Tuned(found, risk, path, call(partial(task.denoiser, **found), noise, y))
 
 
 def _slope(risk: Callable[[Array], Array], size: int) -> Callable[[Array], tuple[Array, Array]]:

@@ -3,19 +3,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 import jaxdenoise as jd
-
-
-@pytest.fixture(scope="module")
-def matrix() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(30, 30)) / 10
-
-
-@pytest.fixture
-def linear(matrix):
-    return lambda y, noise: (matrix @ y.reshape(-1)).reshape(y.shape)
 
 
 def test_diagonal(linear, matrix, rng):
