@@ -25,6 +25,17 @@ from jaxdenoise.noise import Impulse as Impulse
 from jaxdenoise.noise import Poisson as Poisson
 from jaxdenoise.noise import PoissonGaussian as PoissonGaussian
 from jaxdenoise.noise import estimate_sigma as estimate_sigma
+from jaxdenoise.posterior import HMC as HMC
+from jaxdenoise.posterior import RED as RED
+from jaxdenoise.posterior import SVGD as SVGD
+from jaxdenoise.posterior import HuberTV as HuberTV
+from jaxdenoise.posterior import LocallyLinear as LocallyLinear
+from jaxdenoise.posterior import Prior as Prior
+from jaxdenoise.posterior import TracePrior as TracePrior
+from jaxdenoise.posterior import choose_weight as choose_weight
+from jaxdenoise.posterior import default_prior as default_prior
+from jaxdenoise.posterior import map_estimate as map_estimate
+from jaxdenoise.posterior import sample as sample
 from jaxdenoise.registry import denoise as denoise
 from jaxdenoise.registry import methods as methods
 from jaxdenoise.registry import strengths as strengths

@@ -139,6 +139,17 @@ class Grid:
         both = y[:, None, :, None] & x[None, :, None, :]
         return both.reshape(len(self.tile_corners), -1)
 
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """All references, those of a tile together, without what only fills one, (groups, 2)."""
+        in_image = self.corners_in_tile - np.array(self.radius, np.int32)
+        return (self.tile_corners[:, None] + in_image)[self.counts]
+
+    def listed(self, of_references: Array) -> Array:
+        """(tiles, references of a tile, ...) in the order of `corners`."""
+        tiles = of_references.reshape(-1, *of_references.shape[2:])
+        return tiles[jnp.asarray(np.flatnonzero(self.counts))]
+
     def cut(self, planes: Array) -> Array:
         """(F, H, W) to tiles, (tiles, F, *tile_shape)."""
         padded = jnp.pad(planes, [(0, 0), *((r, r) for r in self.radius)])

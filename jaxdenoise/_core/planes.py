@@ -17,8 +17,12 @@ def compute_dtype(image: ArrayLike) -> jnp.dtype:
     return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype
 
 
+def as_float(image: ArrayLike) -> Array:
+    return jnp.asarray(image).astype(compute_dtype(image))
+
+
 def to_planes(image: ArrayLike, channel_axis: int | None) -> Array:
-    planes = jnp.asarray(image).astype(compute_dtype(image))
+    planes = as_float(image)
     return planes[None] if channel_axis is None else jnp.moveaxis(planes, channel_axis, 0)
 
 

@@ -32,3 +32,13 @@ def positive_floor(scale: Array, image: Array) -> Array:
     largest = jnp.max(jnp.where(jnp.isfinite(image), jnp.abs(image), 0))
     floor = lax.stop_gradient(10 * info.tiny**0.25 * largest + math.sqrt(info.tiny))
     return jnp.where(scale > floor, scale, floor)
+
+
+def huber(square: Array, delta: Array) -> Array:
+    """Huber's function over delta: t^2 / (2 delta) where |t| <= delta, else |t| - delta / 2.
+
+    Of t^2, whose root has no derivative at 0.
+    """
+    small = square <= delta * delta
+    root = jnp.sqrt(jnp.where(small, delta * delta, square))
+    return jnp.where(small, square / (2 * delta), root - delta / 2)

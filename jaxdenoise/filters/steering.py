@@ -108,12 +108,12 @@ def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iteratio
     radius = clip_radius(window_size, y.shape[1:])
     estimate = y
     for _ in range(iterations):
-        metric = _metric(estimate, sigma, sensitivity) / (2 * jnp.square(bandwidth))
+        metric = steering_metric(estimate, sigma, sensitivity) / (2 * jnp.square(bandwidth))
         estimate = _regress(y, metric, radius, order)
     return from_planes(estimate, image, channel_axis)
 
 
-def _metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
+def steering_metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
     """The entries C_ab, a <= b, of each pixel's metric, (d (d + 1) / 2, *spatial)."""
     d = estimate.ndim - 1
     smooth = gaussian_taps(_GRADIENT_SIGMA, truncate=3.0)

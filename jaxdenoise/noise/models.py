@@ -12,14 +12,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxdenoise._core.checks import check_choice, check_nonnegative, check_positive, check_real
-from jaxdenoise._core.planes import compute_dtype
+from jaxdenoise._core.planes import as_float
+from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import safe_divide, safe_sqrt
-from jaxdenoise.noise.model import noise_model
 
 
 def _as_float(image: ArrayLike) -> Array:
     check_real(image, name="image")
-    return jnp.asarray(image).astype(compute_dtype(image))
+    return as_float(image)
 
 
 def _normal_log_density(residual: Array, variance: Array) -> Array:
@@ -30,7 +30,7 @@ def _normal_log_density(residual: Array, variance: Array) -> Array:
     return jnp.where(noisy, density, jnp.where(residual == 0, jnp.inf, -jnp.inf))
 
 
-@noise_model
+@pytree_dataclass
 class Gaussian:
     """Additive white Gaussian noise, y = x + sigma n with n ~ N(0, 1).
 
@@ -71,7 +71,7 @@ class Gaussian:
         return d * jnp.asarray(self.sigma, d.dtype)
 
 
-@noise_model
+@pytree_dataclass
 class PoissonGaussian:
     r"""Photon noise with read-out noise, y = gain * Poisson(x / gain) + sigma n.
 
@@ -144,7 +144,7 @@ class PoissonGaussian:
         return gain * jnp.maximum(photons - jnp.square(sigma / gain), 0)
 
 
-@noise_model
+@pytree_dataclass
 class Poisson:
     """Photon noise, y = Poisson(peak * x) / peak.
 
@@ -201,7 +201,7 @@ class Poisson:
         return self._noiseless_read_out.unstabilise(denoised)
 
 
-@noise_model
+@pytree_dataclass
 class Impulse:
     """Dead and hot pixels in Gaussian noise: with probability `rate` a pixel is lost.
 

@@ -1,0 +1,97 @@
+"""The recommended prior, built from the noisy image alone."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from jaxdenoise._core.checks import check_image
+from jaxdenoise._core.planes import as_float
+from jaxdenoise.groups import bm3d, robust_subspace, subspace
+from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Poisson, PoissonGaussian
+from jaxdenoise.posterior.density import check_noise
+from jaxdenoise.posterior.prior import Scaled
+from jaxdenoise.posterior.strength import mean_variance, risk_of
+from jaxdenoise.posterior.trace_prior import TracePrior
+
+# Flat around its best, at all noise levels and peaks that were tried: patches overlap, and so are
+# not as many independent observations as they are.
+_WEIGHT = 0.5
+# Variances left beside a group's subspace that are tried, in units of the noise, and the usual one.
+_FLOORS = (0.01, 0.02, 0.04, 0.08)
+_USUAL = 0.02
+
+
+def default_prior(
+    noisy: ArrayLike, noise: ArrayLike | NoiseModel, *, channel_axis: int | None = None
+) -> Scaled:
+    r"""The prior for `map_estimate` and `sample` that needs nothing but the noisy image.
+
+    A `TracePrior`, learnt from a pilot: `subspace` for Gaussian noise, `robust_subspace` among
+    impulses, and for photons `bm3d` behind Anscombe's transform, which takes less harm than
+    `subspace` where they are few. Its weight is 1/2. Its `floor`, which decides how wide the
+    posterior is, makes the posterior true to itself: the mean posterior variance of a pixel, by
+    Laplace's approximation, is the estimated risk (SURE, for photons PURE) of the maximum.
+    Of four floors from 0.01 to 0.08 and what is between them; among impulses, for which there is no
+    risk estimate, it is 0.02.
+
+    **Arguments:**
+
+    - `noisy`: 2-D, with or without a channel axis.
+    - `noise`: sigma, a map of it, or `Gaussian`, `Impulse`, `Poisson` or `PoissonGaussian`.
+    - `channel_axis`: the axis of the channels, `None` for grey.
+
+    **Returns:** a `TracePrior` times its weight. Its memory is 5 kB for every reference, of which
+    there is one every 3 x 3 pixels.
+
+    **Raises:** `ValueError` for wrong shapes, pixels that are not finite or counts below 0;
+    `TypeError` for other noise models.
+
+    **Example:**
+
+    ```python
+    prior = jd.default_prior(noisy, 0.1)
+    ```
+    """
+    check_image(noisy, channel_axis=channel_axis, name="noisy")
+    check_noise(noisy, noise)
+    noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
+    if not isinstance(noise, Gaussian | Impulse | Poisson | PoissonGaussian):
+        raise TypeError(f"noise must be one of this package's models, got {type(noise).__name__}")
+    return _default_prior(noisy, noise, channel_axis)
+
+
+@partial(jax.jit, static_argnums=2)
+def _default_prior(noisy, noise, channel_axis):
+    y = as_float(noisy)
+
+    def pilot(y: Array) -> Array:
+        return _pilot(y, noise, channel_axis)
+
+    def built(pilot: Array, floor: ArrayLike) -> Scaled:
+        return Scaled(
+            _WEIGHT, TracePrior.learn(pilot, noise, floor=floor, channel_axis=channel_axis)
+        )
+
+    first = pilot(y)
+    if isinstance(noise, Impulse):
+        return built(first, jnp.asarray(_USUAL, y.dtype))
+    risk = risk_of(y, noise, lambda y: built(pilot(y), jnp.asarray(_USUAL, y.dtype)))
+    floors = jnp.asarray(_FLOORS, y.dtype)
+    variances = lax.map(lambda floor: mean_variance(y, noise, built(first, floor)), floors)
+    # Variances grow with the floor, like a power of it.
+    logs = (jnp.log(jnp.maximum(v, jnp.finfo(y.dtype).tiny)) for v in (risk, variances, floors))
+    floor = jnp.exp(jnp.interp(*logs))
+    return built(first, lax.stop_gradient(floor))
+
+
+def _pilot(y: Array, noise: NoiseModel, channel_axis: int | None) -> Array:
+    if isinstance(noise, Gaussian):
+        return subspace(y, noise.sigma, channel_axis=channel_axis)
+    if isinstance(noise, Impulse):
+        rate = noise.rate
+        return robust_subspace(y, noise.sigma, outlier_rate=rate, channel_axis=channel_axis)
+    assert isinstance(noise, Poisson | PoissonGaussian)
+    return noise.unstabilise(bm3d(noise.stabilise(y), 1.0, channel_axis=channel_axis))

@@ -1,0 +1,79 @@
+"""What a prior is: an energy of images. Priors add and scale."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_nonnegative, check_scalar
+from jaxdenoise._core.pytree import pytree_dataclass
+
+
+@runtime_checkable
+class HasEnergy(Protocol):
+    """All that `map_estimate` and `sample` ask of a prior, beside being a pytree."""
+
+    def energy(self, image: ArrayLike) -> Array: ...
+
+
+class Prior:
+    """A pytree with `energy(image)`, a scalar: E(x) = -log p(x), up to a constant.
+
+    Sums of priors are priors, and so are their products with a number, the weight:
+    `2.0 * jd.HuberTV(1.0, 0.1) + other`. Any pytree that has an `energy` serves as a prior; it is
+    added and scaled too where it derives from this class.
+    """
+
+    # An array of NumPy on the left of `*` must not take a prior for a sequence of numbers.
+    __array_ufunc__ = None
+
+    def energy(self, image: ArrayLike) -> Float[Array, ""]:
+        raise NotImplementedError
+
+    def __add__(self, other: HasEnergy) -> "Sum":
+        return Sum((self, other))
+
+    def __mul__(self, weight: ArrayLike) -> "Scaled":
+        return Scaled(weight, self)
+
+    __rmul__ = __mul__
+
+
+@pytree_dataclass
+class Sum(Prior):
+    """The product of densities: energies add."""
+
+    terms: tuple[Any, ...]
+
+    def energy(self, image: ArrayLike) -> Float[Array, ""]:
+        return jnp.sum(jnp.stack([term.energy(image) for term in self.terms]))
+
+
+@pytree_dataclass
+class Scaled(Prior):
+    """A power of a density: weight * energy."""
+
+    weight: ArrayLike
+    prior: Any
+
+    def __post_init__(self):
+        check_scalar(self.weight, name="weight")
+        check_nonnegative(self.weight, name="weight")
+
+    def energy(self, image: ArrayLike) -> Float[Array, ""]:
+        energy = self.prior.energy(image)
+        return jnp.asarray(self.weight, energy.dtype) * energy
+
+
+def check_prior(prior: Any, *, name: str = "prior") -> None:
+    if not isinstance(prior, HasEnergy):
+        raise TypeError(f"{name} must have a method energy(image), got {type(prior).__name__}")
+    for leaf in jax.tree.leaves(prior):
+        if not hasattr(leaf, "dtype") and not isinstance(leaf, int | float):
+            raise TypeError(
+                f"{name} must be a pytree of arrays, but {type(prior).__name__} holds or is "
+                f"a {type(leaf).__name__}"
+            )

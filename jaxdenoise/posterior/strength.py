@@ -1,0 +1,113 @@
+"""The strength of a prior, from the noisy image alone."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_positive
+from jaxdenoise._core.planes import as_float
+from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
+from jaxdenoise.posterior.density import check_noise, density
+from jaxdenoise.posterior.map_estimate import map_estimate, most_probable, solve
+from jaxdenoise.posterior.prior import Scaled
+from jaxdenoise.risk import pure, sure
+
+# Weights that `choose_weight` tries by default.
+_WEIGHTS = tuple(np.geomspace(1 / 8, 8, 7).tolist())
+_ITERATIONS = 200
+_TOLERANCE = 1e-3
+
+
+class Chosen(NamedTuple):
+    """What `choose_weight` found."""
+
+    prior: Any  # weighted
+    weight: Float[Array, ""]
+    risk: Float[Array, " weights"]
+
+
+def choose_weight(
+    noisy: ArrayLike,
+    noise: ArrayLike | NoiseModel,
+    build: Callable[[Array], Any],
+    *,
+    weights: tuple[float, ...] = _WEIGHTS,
+) -> Chosen:
+    r"""Weigh a prior by the estimated risk of its `map_estimate`: SURE, or PURE for photons.
+
+    $$\hat w = \arg\min_w\; \mathrm{SURE}\big(y \mapsto \arg\max_x p(y \mid x)
+    e^{-w E(x; y)}\big)$$
+
+    over a grid of weights, refined by the parabola through the logarithms of the best and its
+    neighbours. What the prior owes to the noisy image, by its pilot, is part of the risk.
+
+    **Arguments:**
+
+    - `noisy`, `noise`: as in `map_estimate`; the noise Gaussian or of photons.
+    - `build`: a function of the noisy image to the prior of weight 1, such as
+        `lambda y: jd.TracePrior.learn(jd.subspace(y, 0.1), 0.1)`. One that does not look at it may
+        ignore it.
+    - `weights`: the grid, ascending; by default seven from 1/8 to 8.
+
+    **Returns:** the weighted `prior`, its `weight`, and the `risk` at every weight of the grid.
+
+    **Raises:** `ValueError` for weights that are not positive or not ascending; `TypeError` for
+    noise without a risk estimate.
+    """
+    check_noise(noisy, noise)
+    check_positive(np.asarray(weights), name="weights")
+    if len(weights) < 1 or np.any(np.diff(weights) <= 0):
+        raise ValueError(f"weights must be one or more, ascending, got {weights}")
+    y = as_float(noisy)
+    grid = jnp.asarray(weights, y.dtype)
+    risk = lax.map(lambda weight: risk_of(y, noise, lambda y: Scaled(weight, build(y))), grid)
+    best = jnp.argmin(risk)
+    weight = grid[best]
+    if len(weights) > 2:
+        at = jnp.clip(best, 1, len(weights) - 2) + jnp.arange(-1, 2)
+        refined = jnp.exp(_vertex(jnp.log(grid[at]), risk[at]))
+        weight = jnp.where(at[1] == best, refined, weight)
+    return Chosen(Scaled(weight, build(y)), weight, risk)
+
+
+def risk_of(noisy: Array, noise: Any, build: Callable[[Array], Any]) -> Array:
+    """Of the most probable image under the prior that is built from a noisy one."""
+
+    def denoise(y: Array, noise: Any) -> Array:
+        return map_estimate(y, noise, build(y), iterations=_ITERATIONS, tolerance=_TOLERANCE).image
+
+    if isinstance(noise, Gaussian) or not isinstance(noise, NoiseModel):
+        return sure(denoise, noisy, noise, difference=True)
+    if not isinstance(noise, Poisson | PoissonGaussian):
+        raise TypeError(f"noise must be Gaussian or of photons, got {type(noise).__name__}")
+    return pure(denoise, noisy, noise, difference=True)
+
+
+def mean_variance(noisy: Array, noise: Any, prior: Any) -> Array:
+    """The mean posterior variance of a pixel, by Laplace's approximation at the maximum.
+
+    tr(J H^-1 J) / N, J the derivative of intensities, with one probe of random signs.
+    """
+    target = density(noisy, noise, prior)
+    u, *_ = most_probable(target, None, _ITERATIONS, _TOLERANCE)
+
+    def hessian(v: Array) -> Array:
+        return jax.jvp(jax.grad(target.energy), (u,), (v,))[1]
+
+    _, slope = jax.jvp(target.coordinates.image, (u,), (jnp.ones_like(u),))
+    probe = jax.random.rademacher(jax.random.key(0), u.shape, u.dtype) * slope
+    return jnp.mean(probe * solve(hessian, probe, _TOLERANCE))
+
+
+def _vertex(x: Array, y: Array) -> Array:
+    """Of the parabola through three points, the middle one of which is the lowest."""
+    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
+    bend = right - left
+    middle = (x[0] + x[1]) / 2 - left * (x[2] - x[0]) / 2 / jnp.where(bend > 0, bend, 1)
+    return jnp.where(bend > 0, jnp.clip(middle, x[0], x[2]), x[1])

@@ -1,0 +1,59 @@
+"""The strength of a prior from the noisy image alone, and the recommended prior."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdenoise as jd
+from jaxdenoise.posterior.strength import mean_variance
+from tests.posterior.conftest import SIGMA, small_prior
+
+
+@pytest.mark.parametrize("noise", [jd.Gaussian(SIGMA), jd.Poisson(20.0)], ids=["sure", "pure"])
+def test_chosen_weight_is_near_the_best(noise, photograph):
+    noisy = noise.sample(jax.random.key(0), jnp.asarray(photograph))
+    weights = 0.5, 1.5, 4.5, 13.5, 40.5
+    chosen = jd.choose_weight(noisy, noise, lambda y: jd.HuberTV(1.0, 0.02), weights=weights)
+    errors = [
+        jd.mse(jd.map_estimate(noisy, noise, jd.HuberTV(w, 0.02)).image, photograph)
+        for w in weights
+    ]
+    np.testing.assert_allclose(chosen.risk, errors, rtol=0.4)
+    assert 1.5 < chosen.weight < 40.5
+    found = jd.map_estimate(noisy, noise, chosen.prior).image
+    assert jd.mse(found, photograph) < 1.05 * min(errors)
+
+
+def test_mean_variance_is_that_of_the_closed_form(clean, noisy):
+    prior = small_prior(clean)
+    hessian = jax.hessian(prior.energy)(jnp.zeros(noisy.shape)).reshape(noisy.size, -1)
+    exact = np.linalg.inv(np.asarray(hessian) + np.eye(noisy.size) / SIGMA**2)
+    estimate = mean_variance(jnp.asarray(noisy), jd.Gaussian(SIGMA), prior)
+    np.testing.assert_allclose(estimate, np.trace(exact) / noisy.size, rtol=0.2)
+
+
+@pytest.mark.parametrize("noise", [jd.Gaussian(SIGMA), jd.Poisson(8.0)], ids=["sure", "pure"])
+def test_default_prior_needs_nothing_else(noise, photograph):
+    clean = jnp.asarray(photograph[16:48, 16:48], jnp.float32)
+    noisy = noise.sample(jax.random.key(0), clean)
+    prior = jd.default_prior(noisy, noise)
+    found = jd.map_estimate(noisy, noise, prior)
+    assert found.converged
+    assert jd.psnr(found.image, clean, data_range=1) > 4 + jd.psnr(noisy, clean, data_range=1)
+    # No steeper across a subspace than the smallest floor, no flatter than the largest.
+    steepest = np.linalg.eigvalsh(prior.prior.precision[0]).max()
+    assert 0.99 / 0.08 < steepest < 1.01 / 0.01
+
+
+def test_bad_input(noisy, counts):
+    with pytest.raises(ValueError, match="weights must be one or more, ascending"):
+        jd.choose_weight(noisy, SIGMA, lambda y: jd.HuberTV(1.0, 0.1), weights=(2.0, 1.0))
+    with pytest.raises(ValueError, match="weights must be finite and positive"):
+        jd.choose_weight(noisy, SIGMA, lambda y: jd.HuberTV(1.0, 0.1), weights=(0.0, 1.0))
+    with pytest.raises(TypeError, match="noise must be Gaussian or of photons"):
+        jd.choose_weight(noisy, jd.Impulse(0.1, 0.0, 1.0, SIGMA), lambda y: jd.HuberTV(1.0, 0.1))
+    with pytest.raises(ValueError, match="noisy must hold no counts below 0"):
+        jd.default_prior(counts - 1, jd.Poisson(4.0))
+    with pytest.raises(ValueError, match="noisy must be finite"):
+        jd.default_prior(np.full((8, 8), np.inf), 0.1)
