@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 # A few steps show that an example runs.
-FEWER = {"through_the_denoiser": ["--steps", "2"]}
+FEWER = {
+    "through_the_denoiser": ["--steps", "2"],
+    "photon_limited": ["--samples", "20"],
+    "how_sure": ["--samples", "20"],
+}
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 

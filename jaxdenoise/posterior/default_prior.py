@@ -19,9 +19,11 @@ from jaxdenoise.posterior.trace_prior import TracePrior
 # Flat around its best, at all noise levels and peaks that were tried: patches overlap, and so are
 # not as many independent observations as they are.
 _WEIGHT = 0.5
-# Variances left beside a group's subspace that are tried, in units of the noise, and the usual one.
+# Variances left beside a group's subspace that are tried, in units of the noise, and the usual one;
+# and how far, in logarithms, the risk is usually from the posterior variance that this one gives.
 _FLOORS = (0.01, 0.02, 0.04, 0.08)
-_USUAL = 0.02
+_USUAL = 1
+_DEVIATION = 0.2
 
 
 def default_prior(
@@ -34,8 +36,9 @@ def default_prior(
     `subspace` where they are few. Its weight is 1/2. Its `floor`, which decides how wide the
     posterior is, makes the posterior true to itself: the mean posterior variance of a pixel, by
     Laplace's approximation, is the estimated risk (SURE, for photons PURE) of the maximum.
-    Of four floors from 0.01 to 0.08 and what is between them; among impulses, for which there is no
-    risk estimate, it is 0.02.
+    The estimate is worth its own uncertainty, about sqrt(2 / N) of the noise's variance, and is
+    weighed against what is usual, a floor of 0.02: small images do not say much. Among
+    impulses, for which there is no risk estimate, the floor is 0.02.
 
     **Arguments:**
 
@@ -76,14 +79,21 @@ def _default_prior(noisy, noise, channel_axis):
         )
 
     first = pilot(y)
-    if isinstance(noise, Impulse):
-        return built(first, jnp.asarray(_USUAL, y.dtype))
-    risk = risk_of(y, noise, lambda y: built(pilot(y), jnp.asarray(_USUAL, y.dtype)))
     floors = jnp.asarray(_FLOORS, y.dtype)
+    if isinstance(noise, Impulse):
+        return built(first, floors[_USUAL])
+    risk = risk_of(y, noise, lambda y: built(pilot(y), floors[_USUAL]))
     variances = lax.map(lambda floor: mean_variance(y, noise, built(first, floor)), floors)
+    least = jnp.finfo(y.dtype).tiny
+    usual = jnp.maximum(variances[_USUAL], least)
+    known = 2 * jnp.mean(jnp.square(noise.variance(y))) / y.size / jnp.square(usual)
+    share = _DEVIATION**2 / (_DEVIATION**2 + known)
+    # As far from the usual, in logarithms, as the risk is, and it can be told.
+    ratio = jnp.clip(risk / usual, 0.3, 3)
+    wanted = jnp.log(usual) + share * jnp.log(ratio)
     # Variances grow with the floor, like a power of it.
-    logs = (jnp.log(jnp.maximum(v, jnp.finfo(y.dtype).tiny)) for v in (risk, variances, floors))
-    floor = jnp.exp(jnp.interp(*logs))
+    logs = jnp.log(jnp.maximum(variances, least)), jnp.log(floors)
+    floor = jnp.exp(jnp.interp(wanted, *logs))
     return built(first, lax.stop_gradient(floor))
 
 

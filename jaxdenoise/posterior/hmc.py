@@ -45,9 +45,9 @@ class HMC:
 
     **References:** Neal, "MCMC using Hamiltonian dynamics", Handbook of MCMC 2011. Hoffman &
     Gelman, "The No-U-Turn sampler", JMLR 2014, section 3.2 (dual averaging). McLachlan, "On the
-    numerical integration of ordinary differential equations by symmetric composition methods", SIAM Journal
-    on Scientific Computing 1995. Blanes, Casas & Sanz-Serna, "Numerical integrators for the hybrid
-    Monte Carlo method", SIAM Journal on Scientific Computing 2014.
+    numerical integration of ordinary differential equations by symmetric composition methods",
+    SIAM Journal on Scientific Computing 1995. Blanes, Casas & Sanz-Serna, "Numerical integrators
+    for the hybrid Monte Carlo method", SIAM Journal on Scientific Computing 2014.
     """
 
     trajectory: float = 2.0

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -29,13 +30,14 @@ class TracePrior(Prior):
 
     For the patch $P_g x$ of every reference g, in coordinates u in which the noise is 1,
 
-    $$E(x) = \frac{s^2}{2 n} \sum_g \mathrm{tr}[Q_g\, (P_g u - \mu_g)(P_g u - \mu_g)^T],
+    $$E(x) = \frac12 \sum_g a_g\, \mathrm{tr}[Q_g\, (P_g u - \mu_g)(P_g u - \mu_g)^T],
     \qquad Q_g = (C_g + \epsilon I)^{-1},$$
 
     where $\mu_g$ and $C_g$ are the mean and the covariance of the k patches of the pilot that are
     most like its own: a soft projection, which costs nothing within the subspace of the group and
-    $1 / \epsilon$ across it. References are s pixels apart and patches have n pixels, so that
-    every pixel counts once. Quadratic in u: with Gaussian noise the posterior is Gaussian.
+    $1 / \epsilon$ across it. $a_g$ is the mean over its pixels of one over the number of patches
+    that a pixel is in: so every pixel counts about once, at the border too. Quadratic in u: with
+    Gaussian noise the posterior is Gaussian.
 
     Built by `TracePrior.learn(pilot, noise)`.
 
@@ -97,8 +99,8 @@ class TracePrior(Prior):
         u = _planes(self.coordinates.of(as_float(image)), self.channel_axis, self.grid)
         mean, precision = (x.astype(u.dtype) for x in (self.mean, self.precision))
         deviation = _references(u, self.grid) - mean
-        overlap = self.grid.patch_size**2 / self.grid.stride**2
-        return jnp.sum(_half_quadratic(precision, deviation)) / overlap
+        shares = jnp.asarray(_shares(self.grid), u.dtype)
+        return jnp.sum(_half_quadratic(precision, deviation) @ shares)
 
 
 @partial(jax.jit, static_argnums=(3, 4, 5))
@@ -136,6 +138,16 @@ def _learn(pilot, noise, floor, sizes, members, channel_axis):
 
 def _planes(u: Array, channel_axis: int | None, grid: Grid) -> Array:
     return reflected_to(mix(to_planes(u, channel_axis)), grid.patch_size)
+
+
+def _shares(grid: Grid) -> np.ndarray:
+    """What a patch counts for: the mean of its pixels' shares in all the patches over them."""
+    size = grid.patch_size
+    number = np.zeros(grid.shape)
+    spans = [(slice(y, y + size), slice(x, x + size)) for y, x in grid.corners]
+    for span in spans:
+        number[span] += 1
+    return np.array([np.mean(1 / number[span]) for span in spans])
 
 
 def _references(planes: Array, grid: Grid) -> Array:

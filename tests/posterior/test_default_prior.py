@@ -10,8 +10,8 @@ from jaxdenoise.posterior.strength import mean_variance
 from tests.posterior.conftest import SIGMA, small_prior
 
 
-@pytest.mark.parametrize("noise", [jd.Gaussian(SIGMA), jd.Poisson(20.0)], ids=["sure", "pure"])
-def test_chosen_weight_is_near_the_best(noise, photograph):
+def test_chosen_weight_is_near_the_best(photograph):
+    noise = jd.Poisson(20.0)
     noisy = noise.sample(jax.random.key(0), jnp.asarray(photograph))
     weights = 0.5, 1.5, 4.5, 13.5, 40.5
     chosen = jd.choose_weight(noisy, noise, lambda y: jd.HuberTV(1.0, 0.02), weights=weights)
