@@ -18,6 +18,7 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("how_sure.png"))
+parser.add_argument("--warmup", type=int, default=100)
 parser.add_argument("--samples", type=int, default=60)
 arguments = parser.parse_args()
 
@@ -32,8 +33,15 @@ coverage_axes, error_axes = figure.subplots(1, 2)
 for number, (name, noise) in enumerate(NOISES.items()):
     noisy = noise.sample(jax.random.key(number), clean)
     prior = jd.default_prior(noisy, noise)
-    key = jax.random.key(1)
-    draws = jd.sample(key, noisy, noise, prior, num_samples=arguments.samples, quantiles=ENDS)
+    draws = jd.sample(
+        jax.random.key(1),
+        noisy,
+        noise,
+        prior,
+        num_warmup=arguments.warmup,
+        num_samples=arguments.samples,
+        quantiles=ENDS,
+    )
     low, high = draws.quantiles[: len(NOMINAL)], draws.quantiles[len(NOMINAL) :]
     held = np.mean((low <= clean[None]) & (clean[None] <= high), axis=(1, 2))
     print(f"{name}: R-hat {draws.r_hat.max():.3f}, 90 % intervals hold {100 * held[-2]:.1f} %")

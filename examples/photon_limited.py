@@ -17,6 +17,7 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("photon_limited.png"))
+parser.add_argument("--warmup", type=int, default=100)
 parser.add_argument("--samples", type=int, default=100)
 arguments = parser.parse_args()
 
@@ -26,7 +27,14 @@ counts = noise.sample(jax.random.key(0), clean)
 
 prior = jd.default_prior(counts, noise)
 most_probable = jd.map_estimate(counts, noise, prior).image
-draws = jd.sample(jax.random.key(1), counts, noise, prior, num_samples=arguments.samples)
+draws = jd.sample(
+    jax.random.key(1),
+    counts,
+    noise,
+    prior,
+    num_warmup=arguments.warmup,
+    num_samples=arguments.samples,
+)
 error = np.abs(draws.mean - clean)
 low, high = draws.quantiles
 coverage = np.mean((low <= clean) & (clean <= high))

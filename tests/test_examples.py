@@ -9,8 +9,8 @@ import pytest
 # A few steps show that an example runs.
 FEWER = {
     "through_the_denoiser": ["--steps", "2"],
-    "photon_limited": ["--samples", "20"],
-    "how_sure": ["--samples", "20"],
+    "photon_limited": ["--warmup", "20", "--samples", "8"],
+    "how_sure": ["--warmup", "20", "--samples", "8"],
 }
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 

@@ -20,13 +20,7 @@ SIGMA = 0.1
 DESCENT = optax.sign_sgd(1e-3)
 
 
-# One worker runs all laws of a method: they share its compiled programs.
-@pytest.fixture(
-    params=[
-        pytest.param(entry, id=name, marks=pytest.mark.xdist_group(name))
-        for name, entry in DENOISERS.items()
-    ]
-)
+@pytest.fixture(params=DENOISERS.values(), ids=DENOISERS.keys())
 def entry(request) -> Entry:
     return request.param
 
@@ -191,7 +185,7 @@ def test_volume(entry, noisy):
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (9, 1), (2, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (9, 1)])
 def test_image_smaller_than_patch_and_window(entry, shape):
     image = np.random.default_rng(0).normal(size=shape)
     out = entry.denoiser(image, 0.5)
