@@ -226,8 +226,8 @@ def test_gradients_match_finite_differences(entry, photograph):
 def test_strengths_can_be_tuned(entry, noisy):
     """A step of `tune` goes where the risk, the same by its finite differences, falls."""
     start = jd.strengths(entry.method, SIGMA)
-    if not start:
-        pytest.skip("it has none")
+    if not start or entry.decorrelates:
+        pytest.skip("it has none, or its gradient compiles long; `tune` runs them in benchmarks")
     given = {"key": jax.random.key(0), "probes": 1}
     step = jd.tune(entry.denoiser, noisy, SIGMA, start, optimizer=DESCENT, steps=2, **given)
     before = step.risk[0]

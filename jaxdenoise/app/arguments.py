@@ -9,9 +9,77 @@ import typer
 
 from jaxdenoise.app import commands, options
 from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.app.pages import DEPTHS
 
 FAILED, USAGE = 1, 2
 
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IN", help="Images, folders of images, or quoted globs such as 'a/*.png'."
+    ),
+]
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="OUT",
+        help="A file for one input, a folder for several (made if missing; JPEG becomes PNG "
+        "there).",
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="See [bold]jaxdenoise methods[/bold]; by default subspace, for --volume nlm.",
+        show_default=False,
+    ),
+]
+Tune = Annotated[
+    bool,
+    typer.Option(
+        "--tune", help="First tune the method's strength to each page; see jaxdenoise tune."
+    ),
+]
+OutliersMap = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OUT",
+        help="For robust_subspace: also write the probability that a pixel is an outlier, to a "
+        "file or a folder as with --out.",
+        show_default=False,
+    ),
+]
+StdMap = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OUT",
+        help="For hmc and svgd: also write the posterior's standard deviation, as floats in the "
+        "units of the file, to a .tif or .npy or a folder.",
+        show_default=False,
+    ),
+]
+Quantiles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="5,95",
+        help="For hmc and svgd: also write these percentiles of the posterior, beside OUT as "
+        "OUT_q5, OUT_q95.",
+        show_default=False,
+    ),
+]
+Volume = Annotated[
+    bool, typer.Option("--volume", help="Take the pages of a file as one 3-D image.")
+]
+BitDepth = Annotated[
+    str | None,
+    typer.Option(
+        metavar=" | ".join(DEPTHS),
+        help="Of the outputs, full scale to full scale; by default that of the input.",
+        show_default=False,
+    ),
+]
 Sigma = Annotated[
     str,
     typer.Option(

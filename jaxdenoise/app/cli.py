@@ -16,16 +16,25 @@ from jaxdenoise.app import commands, options
 from jaxdenoise.app.arguments import (
     FAILED,
     USAGE,
+    BitDepth,
     ChannelAxis,
     Debug,
     Fill,
     Force,
     Gain,
+    Inputs,
     MaxMegapixels,
+    Method,
     NoiseKind,
+    Out,
+    OutliersMap,
     Param,
     Peak,
+    Quantiles,
     Sigma,
+    StdMap,
+    Tune,
+    Volume,
     one_line_errors,
 )
 from jaxdenoise.app.cores import use_every_core
@@ -89,63 +98,25 @@ def _main(
     "jaxdenoise denoise photos/ 'scans/*.tif' -o clean/ --sigma 12 --method tv\n\n"
     "jaxdenoise denoise cells.tif -o cells_clean.tif --volume --noise poisson --peak 200\n\n"
     "jaxdenoise denoise sky.tif -o clean.tif --method robust_subspace --outliers-map rays.tif\n\n"
+    "jaxdenoise denoise few.tif -o mean.tif --method hmc --noise poisson --peak 4 "
+    "--std-map std.tif\n\n"
     "jaxdenoise denoise raw.npy -o raw_clean.npy --method tv --param iterations=100"
 )
 def denoise(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IN", help="Images, folders of images, or quoted globs such as 'a/*.png'."
-        ),
-    ],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="OUT",
-            help="A file for one input, a folder for several (made if missing; JPEG becomes PNG "
-            "there).",
-        ),
-    ],
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="See [bold]jaxdenoise methods[/bold]; by default subspace, for --volume nlm.",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: Inputs,
+    out: Out,
+    method: Method = None,
     sigma: Sigma = "auto",
     noise: NoiseKind = "gaussian",
     peak: Peak = None,
     gain: Gain = None,
     param: Param = None,
-    tune: Annotated[
-        bool,
-        typer.Option(
-            "--tune", help="First tune the method's strength to each page; see jaxdenoise tune."
-        ),
-    ] = False,
-    outliers_map: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OUT",
-            help="For robust_subspace: also write the probability that a pixel is an outlier, to a "
-            "file or a folder as with --out.",
-            show_default=False,
-        ),
-    ] = None,
-    volume: Annotated[
-        bool, typer.Option("--volume", help="Take the pages of a file as one 3-D image.")
-    ] = False,
-    bit_depth: Annotated[
-        str | None,
-        typer.Option(
-            metavar=" | ".join(DEPTHS),
-            help="Of the outputs, full scale to full scale; by default that of the input.",
-            show_default=False,
-        ),
-    ] = None,
+    tune: Tune = False,
+    outliers_map: OutliersMap = None,
+    std_map: StdMap = None,
+    quantiles: Quantiles = None,
+    volume: Volume = False,
+    bit_depth: BitDepth = None,
     fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
     max_megapixels: MaxMegapixels = 1000.0,
@@ -167,10 +138,11 @@ def denoise(
             max_megapixels * 1e6,
             force,
             tune,
+            options.parse_quantiles(quantiles),
         )
-        failures = commands.denoise_files(
-            inputs, out, settings, outliers_map=outliers_map, debug=debug
-        )
+        options.check_posterior(method, tune=tune, volume=volume)
+        maps = options.parse_maps(method, settings.quantiles, outliers=outliers_map, std=std_map)
+        failures = commands.denoise_files(inputs, out, settings, maps=maps, debug=debug)
     if failures:
         raise typer.Exit(FAILED)
 

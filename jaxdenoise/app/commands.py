@@ -2,10 +2,11 @@
 
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import typer
@@ -13,12 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 import jaxdenoise as jd
-from jaxdenoise.app import options
+from jaxdenoise.app import options, posterior
 from jaxdenoise.app.comparison import add_noise, run_methods
 from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
 from jaxdenoise.app.io import read_picture
-from jaxdenoise.app.job import Outcome, Settings, denoise_file, noise_of
+from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths, noise_of
 from jaxdenoise.app.pages import Page, as_float, full_scale
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
@@ -46,12 +47,13 @@ def denoise_files(
     out: str,
     settings: Settings,
     *,
-    outliers_map: str | None = None,
+    maps: Mapping[str, str] = MappingProxyType({}),
     debug: bool,
 ) -> int:
-    """Every file, whatever becomes of the others; the number of those that failed."""
-    if outliers_map is not None and settings.method != options.ROBUST:
-        raise AppError(f"--outliers-map needs --method {options.ROBUST}, not {settings.method}")
+    """Every file, whatever becomes of the others; the number of those that failed.
+
+    `maps` says where the outliers' probabilities and the standard deviations go, by their names.
+    """
     sources, problems = expand_inputs(inputs)
     for problem in problems:
         complain(problem)
@@ -59,25 +61,22 @@ def denoise_files(
         return len(problems)
     several = len(sources) > 1 or len(inputs) > 1
     named = partial(plan, sources, several=several, bit_depth=settings.bit_depth)
-    planned, maps = named(out), None
-    if outliers_map is not None:
-        maps = named(outliers_map, option="--outliers-map")
-        for job, drawn in zip(planned.jobs, maps.jobs, strict=True):
-            if job.target.resolve() == drawn.target.resolve():
-                raise AppError(f"--outliers-map {drawn.target}: is where --out goes")
+    planned = named(out)
+    drawn = {name: named(where, option=f"--{name}-map") for name, where in maps.items()}
+    paths = [map_paths(number, planned, drawn, settings) for number in range(len(planned.jobs))]
     failures = len(problems)
-    map_folder = None if maps is None else maps.folder
-    with output_folder(planned.folder), output_folder(map_folder), _progress() as progress:
+    with ExitStack() as folders, _progress() as progress:
+        for each in (planned, *drawn.values()):
+            folders.enter_context(output_folder(each.folder))
         files = progress.add_task("files", total=len(planned.jobs), visible=len(planned.jobs) > 1)
         pages = progress.add_task("pages", total=None)
         for number, job in enumerate(planned.jobs):
-            drawn = None if maps is None else maps.jobs[number].target
 
             def advance(done: int, total: int, name: str = job.source.name) -> None:
                 progress.update(pages, description=name, completed=done, total=total)
 
             try:
-                outcome = denoise_file(job, settings, advance, outliers_map=drawn)
+                outcome = denoise_file(job, settings, advance, maps=paths[number])
             except Exception as error:  # one bad file must not take the others with it
                 if debug:
                     traceback.print_exc()
@@ -134,7 +133,7 @@ def tune_file(
 
 def list_methods() -> None:
     rows = []
-    for name in jd.methods():
+    for name in (*jd.methods(), *posterior.METHODS):
         method = options.find_method(name)
         about = (method.__doc__ or "").strip().partition("\n")[0]
         parameters = options.method_parameters(method).items()
@@ -263,6 +262,8 @@ def _tell(job: Job, outcome: Outcome, settings: Settings) -> None:
         f"{job.source}: {settings.method}, {outcome.noise}{pages}, {outcome.seconds:.2f} s "
         f"-> {job.target}"
     )
+    for warning in outcome.warnings:
+        _warn(f"{job.source}: {warning}")
     if outcome.clipped > 1e-3:
         _warn(
             f"{job.target}: {100 * outcome.clipped:.3g} % of the samples lay outside 0..1, the "

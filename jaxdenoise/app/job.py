@@ -1,17 +1,20 @@
 """Denoise one file: read, repair, denoise page by page or as a volume, convert, write."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import jaxdenoise as jd
+from jaxdenoise.app import posterior
 from jaxdenoise.app.errors import AppError, one_line
-from jaxdenoise.app.inputs import Job, check_target
+from jaxdenoise.app.inputs import Job, Plan, check_target
 from jaxdenoise.app.io import check_holds, read_picture, write_picture
 from jaxdenoise.app.options import ROBUST, Noise
 from jaxdenoise.app.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
@@ -33,14 +36,16 @@ class Settings:
     max_pixels: float = 1e9
     force: bool = False
     tune: bool = False
+    quantiles: tuple[float, ...] = ()
 
 
 class Denoised(NamedTuple):
-    """One page: its values, the noise if it was estimated, and the probability of outliers."""
+    """One page: its values, the noise if it was estimated, and what else was asked for."""
 
     values: np.ndarray
     estimate: float | None
-    outliers: np.ndarray | None = None
+    maps: dict[str, np.ndarray] = {}  # noqa: RUF012, a tuple's default is never written to
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,29 @@ class Outcome:
     pages: int
     seconds: float
     clipped: float
+    warnings: tuple[str, ...] = ()
+
+
+# The maps that a page can have beside its values, and how quantiles are named.
+OUTLIERS, STD = "outliers", "std"
+
+
+def quantile_name(share: float) -> str:
+    return f"q{100 * share:g}"
+
+
+def map_paths(
+    number: int, planned: Plan, drawn: Mapping[str, Plan], settings: Settings
+) -> dict[str, Path]:
+    """Where the maps of one file go; those of quantiles beside the output, `clean_q5.tif`."""
+    target = planned.jobs[number].target
+    paths = {name: plan.jobs[number].target for name, plan in drawn.items()}
+    for name, path in paths.items():
+        if path.resolve() == target.resolve():
+            raise AppError(f"--{name}-map {path}: is where --out goes")
+    for name in map(quantile_name, settings.quantiles):
+        paths[name] = target.with_name(f"{target.stem}_{name}{target.suffix}")
+    return paths
 
 
 def denoise_file(
@@ -58,14 +86,14 @@ def denoise_file(
     settings: Settings,
     advance: Callable[[int, int], None] = lambda done, total: None,
     *,
-    outliers_map: Path | None = None,
+    maps: Mapping[str, Path] = MappingProxyType({}),
 ) -> Outcome:
     """Write `job.target`, or raise with nothing written. `advance` hears of every page.
 
-    `outliers_map` is a second file, of the probability that a pixel is an outlier.
+    `maps` are more files: of the probability that a pixel is an outlier, of its standard deviation
+    and its quantiles.
     """
-    targets = [job.target] if outliers_map is None else [outliers_map, job.target]
-    for target in targets:
+    for target in (*maps.values(), job.target):
         check_target(job.source, target, force=settings.force)
     picture = read_picture(
         job.source,
@@ -74,12 +102,13 @@ def denoise_file(
         volume=settings.volume,
     )
     target_dtype = DEPTHS[settings.bit_depth] if settings.bit_depth else picture.pages[0].dtype
-    for target in targets:
-        check_holds(target, picture, target_dtype)
+    check_holds(job.target, picture, target_dtype)
+    for name, target in maps.items():
+        check_holds(target, picture, np.dtype(np.float32) if name == STD else target_dtype)
     start = time.perf_counter()
     try:
         denoise = _denoise_volume if settings.volume else _denoise_pages
-        results = denoise(picture, settings, advance, detect=outliers_map is not None)
+        results = denoise(picture, settings, advance, detect=OUTLIERS in maps)
     except (ValueError, TypeError) as error:
         raise AppError(f"{job.source}: {one_line(error)}") from error
     except AppError as error:
@@ -90,16 +119,23 @@ def denoise_file(
     clipped = [clipped_share(found.values, page.dtype, dtype) for found, page, dtype in together]
     pages = tuple(_finished(page, found.values, dtype) for found, page, dtype in together)
     written = [(job.target, replace(picture, pages=pages))]
-    if outliers_map is not None:
-        maps = tuple(
-            Page(to_dtype(found.outliers, found.outliers.dtype, dtype))
-            for found, _, dtype in together
-            if found.outliers is not None
+    for name, target in maps.items():
+        drawn = tuple(
+            _map_page(name, found.maps[name], page, dtype) for found, page, dtype in together
         )
-        written.insert(0, (outliers_map, replace(picture, pages=maps, icc_profile=None)))
+        written.insert(0, (target, replace(picture, pages=drawn, icc_profile=None)))
     _write_all(written, overwrite=settings.force)
     estimates = [found.estimate for found in results if found.estimate is not None]
-    return Outcome(settings.noise.describe(estimates), len(pages), seconds, float(np.mean(clipped)))
+    warnings = tuple(dict.fromkeys(found.warning for found in results if found.warning))
+    noise = settings.noise.describe(estimates)
+    return Outcome(noise, len(pages), seconds, float(np.mean(clipped)), warnings)
+
+
+def _map_page(name: str, values: np.ndarray, page: Page, dtype: np.dtype) -> Page:
+    """Probabilities at full scale, standard deviations in the units of the file as floats."""
+    if name == STD:
+        return Page(values.astype(np.float32))
+    return Page(to_dtype(values, values.dtype if name == OUTLIERS else page.dtype, dtype))
 
 
 def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None:
@@ -129,10 +165,16 @@ def _denoise_pages(
     results = []
     total = len(picture.pages)
     for number, page in enumerate(picture.pages):
+        # Samplers tell of their steps too.
+        step = partial(_advance_within, advance, number, total)
         advance(number, total)
         where = f" of page {number + 1}" if total > 1 else ""
         values = _complete(as_float(page.pixels), page.channel_axis, settings, where)
-        results.append(_denoise_array(values, page.channel_axis, page.dtype, settings, detect))
+        given = values, page.channel_axis, page.dtype, settings
+        if settings.method in posterior.METHODS:
+            results.append(_sample_array(*given, step))
+        else:
+            results.append(_denoise_array(*given, detect))
     advance(total, total)
     return results
 
@@ -176,6 +218,38 @@ def noise_of(
     return estimate, estimate
 
 
+def _advance_within(
+    advance: Callable[[int, int], None], number: int, total: int, step: Any, steps: int
+) -> None:
+    advance(number * steps + int(step) + 1, total * steps)
+
+
+def _sample_array(
+    values: np.ndarray,
+    channel_axis: int | None,
+    dtype: np.dtype,
+    settings: Settings,
+    step: Callable[[Any, int], None],
+) -> Denoised:
+    sigma, estimate = noise_of(values, channel_axis, dtype, settings)
+    found = posterior.METHODS[settings.method](
+        values,
+        sigma,
+        quantiles=settings.quantiles,
+        callback=step,
+        channel_axis=channel_axis,
+        **settings.parameters,
+    )
+    result = np.asarray(found.estimate)
+    if not np.isfinite(result).all():
+        raise AppError(f"{settings.method} gave pixels that are not finite; nothing is written")
+    maps = {} if found.std is None else {STD: np.asarray(found.std)}
+    if found.quantiles is not None:
+        names = map(quantile_name, settings.quantiles)
+        maps |= dict(zip(names, np.asarray(found.quantiles), strict=False))
+    return Denoised(result, estimate, maps, found.warning)
+
+
 def _denoise_array(
     values: np.ndarray,
     channel_axis: int | None,
@@ -199,4 +273,4 @@ def _denoise_array(
     if settings.noise.kind != "gaussian":
         values, sigma = np.asarray(sigma.stabilise(values)), 1.0
     outliers = jd.shard(jd.detect_outliers)(values, sigma, **given)
-    return Denoised(result, estimate, np.asarray(outliers))
+    return Denoised(result, estimate, {OUTLIERS: np.asarray(outliers)})

@@ -10,14 +10,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 import jaxdenoise as jd
+from jaxdenoise.app import posterior
 from jaxdenoise.app.errors import AppError
 from jaxdenoise.app.pages import full_scale
 
 NOISES = ("gaussian", "poisson", "poisson-gaussian")
 # The method for outliers and missing pixels.
 ROBUST = "robust_subspace"
-# Keywords of methods that take an array.
-_ARRAYS = ("mask",)
+# Keywords of methods that have options of their own, or take an array.
+_NOT_PARAMETERS = ("channel_axis", "mask", "quantiles", "callback")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,38 @@ def parse_fill(text: str | None) -> bool:
     return parse_choice(text, "--fill-nonfinite", ("median",)) is not None
 
 
+def parse_quantiles(text: str | None) -> tuple[float, ...]:
+    """Percentages with commas between them, as shares."""
+    if text is None:
+        return ()
+    try:
+        percents = [float(part) for part in text.split(",")]
+    except ValueError:
+        percents = []
+    if not percents or not all(0 < percent < 100 for percent in percents):
+        raise AppError(f"--quantiles must be percentages between 0 and 100, got {text!r}")
+    return tuple(percent / 100 for percent in dict.fromkeys(percents))
+
+
+def check_posterior(method: str, *, tune: bool, volume: bool) -> None:
+    """Refuse what only the other methods can do."""
+    if method in posterior.METHODS:
+        for name, wanted in (("--tune", tune), ("--volume", volume)):
+            if wanted:
+                raise AppError(f"{name} is not for --method {method}")
+
+
+def parse_maps(method: str, quantiles: Sequence[float], **maps: str | None) -> dict[str, str]:
+    """Which maps beside the image are wanted, of those that the method has."""
+    wanted = {name: where for name, where in maps.items() if where is not None}
+    if "outliers" in wanted and method != ROBUST:
+        raise AppError(f"--outliers-map needs --method {ROBUST}, not {method}")
+    asked = "--std-map" if "std" in wanted else "--quantiles" if quantiles else None
+    if asked and method not in posterior.SAMPLERS:
+        raise AppError(f"{asked} needs --method {' or '.join(posterior.SAMPLERS)}, not {method}")
+    return wanted
+
+
 def parse_methods(text: str | None) -> list[str]:
     """Names with commas between them, each once; all methods if nothing is said."""
     names = list(jd.methods()) if text is None else [name.strip() for name in text.split(",")]
@@ -121,8 +154,13 @@ def parse_methods(text: str | None) -> list[str]:
 
 
 def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
+    """One of the library's, and as `--method` one of the posterior's."""
+    others = posterior.METHODS if option == "--method" else {}
+    if name in others:
+        return others[name]
     if name not in jd.methods():
-        raise AppError(f"{option} must be one of {', '.join(jd.methods())}, got {name!r}")
+        known = ", ".join((*jd.methods(), *others))
+        raise AppError(f"{option} must be one of {known}, got {name!r}")
     return getattr(jd, name)
 
 
@@ -131,8 +169,7 @@ def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter
     return {
         name: parameter
         for name, parameter in inspect.signature(method).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        and name not in ("channel_axis", *_ARRAYS)
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in _NOT_PARAMETERS
     }
 
 

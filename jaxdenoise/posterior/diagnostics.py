@@ -1,5 +1,7 @@
 """Whether chains agree, and how many independent draws they are worth."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -35,7 +37,7 @@ def bulk_ess(draws: Array) -> Array:
     monotone = lax.associative_scan(jnp.minimum, jnp.where(positive, pairs, 0), axis=0)
     # Geyer's estimate; no larger than n log10(n), for chains whose draws alternate.
     size = chains * n
-    tau = jnp.maximum(2 * jnp.sum(monotone, axis=0) - 1, 1 / jnp.log10(size))
+    tau = jnp.maximum(2 * jnp.sum(monotone, axis=0) - 1, 1 / math.log10(size))
     return jnp.where(moved, size / tau, 0)
 
 

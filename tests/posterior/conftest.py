@@ -1,5 +1,6 @@
 """A noisy image, and priors small enough to compile fast."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,3 +28,12 @@ def counts(clean) -> np.ndarray:
 
 def small_prior(pilot, noise=SIGMA, **given):
     return 0.5 * jd.TracePrior.learn(jnp.asarray(pilot), noise, floor=0.05, **(SMALL | given))
+
+
+def hessian_of(prior, shape) -> np.ndarray:
+    """Of a quadratic energy, (pixels, pixels)."""
+    size = int(np.prod(shape))
+    slope = jax.grad(prior.energy)
+    columns = jax.jit(lambda units: jax.lax.map(slope, units))(jnp.eye(size).reshape(-1, *shape))
+    at_zero = slope(jnp.zeros(shape))
+    return np.asarray(columns - at_zero[None]).reshape(size, size)

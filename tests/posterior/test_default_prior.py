@@ -7,7 +7,7 @@ import pytest
 
 import jaxdenoise as jd
 from jaxdenoise.posterior.strength import mean_variance
-from tests.posterior.conftest import SIGMA, small_prior
+from tests.posterior.conftest import SIGMA, hessian_of, small_prior
 
 
 def test_chosen_weight_is_near_the_best(photograph):
@@ -27,8 +27,8 @@ def test_chosen_weight_is_near_the_best(photograph):
 
 def test_mean_variance_is_that_of_the_closed_form(clean, noisy):
     prior = small_prior(clean)
-    hessian = jax.hessian(prior.energy)(jnp.zeros(noisy.shape)).reshape(noisy.size, -1)
-    exact = np.linalg.inv(np.asarray(hessian) + np.eye(noisy.size) / SIGMA**2)
+    hessian = hessian_of(prior, noisy.shape)
+    exact = np.linalg.inv(hessian + np.eye(noisy.size) / SIGMA**2)
     estimate = mean_variance(jnp.asarray(noisy), jd.Gaussian(SIGMA), prior)
     np.testing.assert_allclose(estimate, np.trace(exact) / noisy.size, rtol=0.2)
 

@@ -1,0 +1,72 @@
+"""`denoise` by the methods of the posterior, and the maps beside its output."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+import jaxdenoise as jd
+
+FEW = ["--param", "num_warmup=20", "--param", "num_samples=6", "--param", "num_chains=2"]
+
+
+@pytest.fixture
+def prior_that_compiles_fast(monkeypatch):
+    monkeypatch.setattr(
+        jd, "default_prior", lambda image, sigma, channel_axis: jd.HuberTV(0.8 / sigma, 0.3 * sigma)
+    )
+
+
+def test_mean_and_maps(run, noisy, prior_that_compiles_fast):
+    """Quantiles go beside the output; standard deviations are floats in units of the file."""
+    tifffile.imwrite("in.tif", noisy(24, 26))
+    asked = ["--std-map", "std.tif", "--quantiles", "5,95", *FEW]
+    done = run("denoise", "in.tif", "-o", "out.tif", "--method", "hmc", "--sigma", 15, *asked)
+    assert done.status == 0, done.err
+    assert done.out.startswith("in.tif: hmc, sigma 15 (given)")
+    assert "the chains do not agree" in done.err
+    image, std = tifffile.imread("out.tif"), tifffile.imread("std.tif")
+    low, high = tifffile.imread("out_q5.tif"), tifffile.imread("out_q95.tif")
+    assert (image.dtype, low.dtype, std.dtype) == (np.uint8, np.uint8, np.float32)
+    assert np.mean((low <= image) & (image <= high)) > 0.95
+    assert 1 < std.mean() < 15
+    run("denoise", "in.tif", "-o", "b.tif", "--method", "hmc", "--std-map", "b.tif").failed_with(
+        "--std-map b.tif", "--out"
+    )
+
+
+def test_most_probable_image(run, noisy, prior_that_compiles_fast):
+    np.save("in.npy", noisy(24, 26, dtype=np.float32))
+    done = run("denoise", "in.npy", "-o", "out.npy", "--method", "map", "--sigma", 0.06)
+    assert done.status == 0, done.err
+    out, image = np.load("out.npy"), np.load("in.npy")
+    assert np.std(np.diff(out, axis=0)) < 0.5 * np.std(np.diff(image, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--method", "tv", "--std-map", "s.tif"], ["--std-map", "hmc or svgd, not tv"]),
+        (["--method", "map", "--quantiles", "5,95"], ["--quantiles", "hmc or svgd, not map"]),
+        (["--method", "hmc", "--quantiles", "5,hundred"], ["--quantiles", "percentages"]),
+        (["--method", "hmc", "--quantiles", "0"], ["--quantiles", "percentages"]),
+        (["--method", "hmc", "--tune"], ["--tune", "hmc"]),
+        (["--method", "svgd", "--volume"], ["--volume", "svgd"]),
+        (["--method", "hmc", "--std-map", "s.png"], ["s.png", "PNG cannot hold float32"]),
+        (["--method", "hmc", "--param", "num_warmup=5"], ["in.npy", "num_warmup", "at least 20"]),
+        (["--method", "hmc", "--param", "chains=2"], ["--param chains", "num_chains"]),
+        (["--method", "map", "--noise", "poisson", "--peak", "0"], ["--peak", "positive"]),
+    ],
+)
+def test_bad_input(run, noisy, options, words):
+    np.save("in.npy", noisy(8, 9, dtype=np.float32))
+    given = [] if "--noise" in options else ["--sigma", 0.1]
+    run("denoise", "in.npy", "-o", "out.npy", *given, *options).failed_with(*words)
+    assert [path.name for path in Path.cwd().iterdir()] == ["in.npy"]
+
+
+def test_counts_below_zero(run):
+    np.save("in.npy", np.full((8, 9), -1.0, np.float32))
+    options = ["--method", "map", "--noise", "poisson", "--peak", 4]
+    run("denoise", "in.npy", "-o", "out.npy", *options).failed_with("in.npy", "counts below 0")
