@@ -21,7 +21,7 @@ from jaxdenoise.filters.steering import steering_metric
 from jaxdenoise.groups.collaborate import mix
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
-from jaxdenoise.posterior.prior import Prior
+from jaxdenoise.posterior.prior import Prior, check_built_for
 
 # Of the robust fit of every plane.
 _REWEIGHTINGS = 2
@@ -98,10 +98,7 @@ class LocallyLinear(Prior):
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
-        if jnp.shape(image) != self.shape:
-            raise ValueError(
-                f"prior was built for an image of shape {self.shape}, got {jnp.shape(image)}"
-            )
+        check_built_for(image, self.shape)
         planes = _planes(self.coordinates.of(as_float(image)), self.channel_axis)
         return jnp.sum(jnp.stack([self._of_plane(plane) for plane in planes]))
 

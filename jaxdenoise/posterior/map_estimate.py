@@ -41,10 +41,9 @@ def map_estimate(
 
     $$\hat x = \arg\max_x\; p(y \mid x)\, e^{-E(x)}$$
 
-    The descent runs over $u(x) = \int dx / \mathrm{std}(x)$, in which the noise is 1 everywhere:
-    $x = y + \sigma u$ for Gaussian noise and impulses, $x = g u^2 / 4 - \sigma^2 / g$ for g units
-    a photon and read-out noise of sigma. So the intensity of photons is a square, and never
-    negative.
+    The descent runs over u, in which the noise is about 1 everywhere: $x = y + \sigma u$ for
+    Gaussian noise and impulses, $x = g \log^2(1 + e^u) / 4$ for g units a photon. So the intensity
+    of photons is a square, and positive.
 
     Differentiable, both ways, with respect to the noisy image, the noise and all arrays of the
     prior: at the maximum the gradient is 0, and by the implicit function theorem
@@ -82,8 +81,7 @@ def map_estimate(
     check_posterior(noisy, noise, prior)
     check_count(iterations, name="iterations")
     check_positive_scalar(tolerance, name="tolerance")
-    found, _ = _map_estimate(noisy, noise, prior, optimizer, iterations, tolerance)
-    return found
+    return _map_estimate(noisy, noise, prior, optimizer, iterations, tolerance)
 
 
 @partial(jax.jit, static_argnames=("optimizer", "iterations"))
@@ -91,7 +89,7 @@ def _map_estimate(noisy, noise, prior, optimizer, iterations, tolerance):
     target = density(noisy, noise, prior)
     u, steps, converged = most_probable(target, optimizer, iterations, tolerance)
     image = target.coordinates.image(u).astype(float_dtype(noisy))
-    return MapEstimate(image, target.energy(u), converged, steps), u
+    return MapEstimate(image, target.energy(u), converged, steps)
 
 
 def most_probable(

@@ -68,6 +68,12 @@ class Scaled(Prior):
         return jnp.asarray(self.weight, energy.dtype) * energy
 
 
+def check_built_for(image: ArrayLike, shape: tuple[int, ...]) -> None:
+    """Of a prior that a pilot of this shape has shown."""
+    if jnp.shape(image) != shape:
+        raise ValueError(f"prior was built for an image of shape {shape}, got {jnp.shape(image)}")
+
+
 def check_prior(prior: Any, *, name: str = "prior") -> None:
     if not isinstance(prior, HasEnergy):
         raise TypeError(f"{name} must have a method energy(image), got {type(prior).__name__}")

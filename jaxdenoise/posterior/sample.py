@@ -62,8 +62,8 @@ def sample(
 
     $$p(x \mid y) \propto p(y \mid x)\, e^{-E(x)}$$
 
-    sampled in the coordinates $u(x) = \int dx / \mathrm{std}(x)$ of `map_estimate`, with respect to
-    whose measure it is a density, from its maximum on. No draw is kept, unless asked for: moments
+    sampled in the coordinates u of `map_estimate`, with respect to whose measure it is a density,
+    from its maximum on. No draw is kept, unless asked for: moments
     are updated; quantiles come from counts of the draws below 19 levels, half a standard deviation
     of the warm-up apart, interpolated linearly in the normal scores of their shares.
 

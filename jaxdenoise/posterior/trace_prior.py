@@ -21,7 +21,7 @@ from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise.groups.collaborate import mix, mix_variances
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
-from jaxdenoise.posterior.prior import Prior
+from jaxdenoise.posterior.prior import Prior, check_built_for
 
 
 @pytree_dataclass
@@ -92,10 +92,7 @@ class TracePrior(Prior):
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
-        if jnp.shape(image) != self.shape:
-            raise ValueError(
-                f"prior was built for an image of shape {self.shape}, got {jnp.shape(image)}"
-            )
+        check_built_for(image, self.shape)
         u = _planes(self.coordinates.of(as_float(image)), self.channel_axis, self.grid)
         mean, precision = (x.astype(u.dtype) for x in (self.mean, self.precision))
         deviation = _references(u, self.grid) - mean
