@@ -18,8 +18,8 @@ import numpy as np
 from measure import machine, pin, print_machine, print_table, timed, usable_cores, write_json
 
 NOISES = "gaussian 25", "poisson 1", "poisson 2", "poisson 4", "poisson 16"
-SCALES = 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2
-WEIGHTS = 0.6, 0.8, 1.0, 1.2, 1.5, 2.0
+SCALES = 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2
+WEIGHTS = 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0
 
 
 def noise_of(name: str):
@@ -121,8 +121,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds Set12")
     parser.add_argument("--noises", default=",".join(NOISES))
     parser.add_argument("--limit", type=int, default=7, help="only so many images")
-    parser.add_argument("--warmup", type=int, default=60)
-    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--warmup", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--chains", action="store_true", help="only the long run of HMC")
     parser.add_argument("--skip-peers", action="store_true")
     parser.add_argument("--core", type=int, help="pin to this one")

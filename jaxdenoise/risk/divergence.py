@@ -43,22 +43,19 @@ def weighted_divergence(
         return out, jnp.vdot(weight, diagonal(tangent, y))
     left = safe_divide(weight, scale)
     keys = jax.random.split(jax.random.key(0) if key is None else key, probes)
+    signs = jax.vmap(lambda key: jax.random.rademacher(key, y.shape, y.dtype))(keys)
 
-    def products(push: Callable[[Array], Array], keys: Array) -> Array:
-        def product(key: PRNGKeyArray) -> Array:
-            sign = jax.random.rademacher(key, y.shape, y.dtype)
-            return jnp.vdot(left * sign, push(scale * sign))
-
-        return jnp.sum(lax.map(product, keys)) / probes
-
-    if difference:
+    if difference:  # one loop, so that the denoiser is compiled once
+        beside = y[None] + _STEP * scale[None] * signs
+        near = lax.map(denoise, jnp.concatenate([y[None], beside]))
+        out, changes = near[0], (near[1:] - near[:1]) / _STEP
+    elif probes == 1:  # the denoised image comes with the derivative
+        out, change = jax.jvp(denoise, (y,), (scale * signs[0],))
+        changes = change[None]
+    else:
         out = denoise(y)
-        return out, products(lambda v: (denoise(y + _STEP * v) - out) / _STEP, keys)
-    if probes == 1:  # the denoised image comes with the derivative
-        sign = jax.random.rademacher(keys[0], y.shape, y.dtype)
-        out, change = jax.jvp(denoise, (y,), (scale * sign,))
-        return out, jnp.vdot(left * sign, change)
-    return denoise(y), products(lambda v: jax.jvp(denoise, (y,), (v,))[1], keys)
+        changes = lax.map(lambda sign: jax.jvp(denoise, (y,), (scale * sign,))[1], signs)
+    return out, jnp.vdot(left[None] * signs, changes) / probes
 
 
 def diagonal(linear: Callable[[Array], Array], y: Array) -> Array:
