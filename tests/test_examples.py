@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 # A few steps show that an example runs.
-FEWER = {"through_the_denoiser": ["--steps", "2"]}
+FEWER = {
+    "through_the_denoiser": ["--steps", "2"],
+    "photon_limited": ["--warmup", "20", "--samples", "4"],
+    "how_sure": ["--warmup", "20", "--samples", "4"],
+}
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 

@@ -32,16 +32,15 @@ def hmc(
     channel_axis: int | None = None,
 ) -> Posterior:
     """Mean of the posterior by Hamiltonian Monte Carlo, with error bars"""
-    prior = jd.default_prior(image, sigma, channel_axis=channel_axis)
-    draws = jd.sample(
+    draws = _draws(
         jax.random.key(seed),
         image,
         sigma,
-        prior,
+        channel_axis,
         num_chains=num_chains,
         num_warmup=num_warmup,
         num_samples=num_samples,
-        quantiles=quantiles or (0.5,),
+        quantiles=quantiles,
         callback=callback,
     )
     warning = None
@@ -65,19 +64,31 @@ def svgd(
     channel_axis: int | None = None,
 ) -> Posterior:
     """Mean of the posterior by Stein variational gradient descent, deterministic"""
-    prior = jd.default_prior(image, sigma, channel_axis=channel_axis)
-    found = jd.sample(
+    draws = _draws(
         None,
         image,
         sigma,
-        prior,
+        channel_axis,
         sampler=jd.SVGD(steps),
         num_chains=num_particles,
-        quantiles=quantiles or (0.5,),
+        quantiles=quantiles,
         callback=callback,
     )
     warning = "error bars of svgd are far too small in so many dimensions; hmc has true ones"
-    return Posterior(found.mean, found.std, found.quantiles, warning if quantiles else None)
+    return Posterior(draws.mean, draws.std, draws.quantiles, warning)
+
+
+def _draws(
+    key: Any,
+    image: Any,
+    sigma: Any,
+    channel_axis: int | None,
+    *,
+    quantiles: tuple[float, ...],
+    **given: Any,
+) -> Any:
+    prior = jd.default_prior(image, sigma, channel_axis=channel_axis)
+    return jd.sample(key, image, sigma, prior, quantiles=quantiles or (0.5,), **given)
 
 
 def most_probable(

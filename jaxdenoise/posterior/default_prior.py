@@ -83,7 +83,7 @@ def _default_prior(noisy, noise, channel_axis):
     if isinstance(noise, Impulse):
         return built(first, floors[_USUAL])
     risk = risk_of(y, noise, lambda y: built(pilot(y), floors[_USUAL]))
-    variances = lax.map(lambda floor: mean_variance(y, noise, built(first, floor)), floors)
+    variances = lax.map(lambda floor: mean_variance(y, noise, built(first, floor), first), floors)
     least = jnp.finfo(y.dtype).tiny
     usual = jnp.maximum(variances[_USUAL], least)
     known = 2 * jnp.mean(jnp.square(noise.variance(y))) / y.size / jnp.square(usual)

@@ -15,7 +15,9 @@ from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.noise import NoiseModel
 from jaxdenoise.posterior.density import Density, check_posterior, density, start
 
-# The most of conjugate gradients.
+# Of every maximum, unless asked for others; and the most steps of conjugate gradients.
+_ITERATIONS = 200
+_TOLERANCE = 1e-3
 _SOLVE_STEPS = 200
 
 
@@ -34,8 +36,8 @@ def map_estimate(
     prior: Any,
     *,
     optimizer: Any = None,
-    iterations: int = 200,
-    tolerance: ArrayLike = 1e-3,
+    iterations: int = _ITERATIONS,
+    tolerance: ArrayLike = _TOLERANCE,
 ) -> MapEstimate:
     r"""The maximum of the posterior density.
 
@@ -93,10 +95,12 @@ def _map_estimate(noisy, noise, prior, optimizer, iterations, tolerance):
 
 
 def most_probable(
-    target: Density, optimizer: Any, iterations: int, tolerance: ArrayLike
+    target: Density,
+    optimizer: Any = None,
+    iterations: int = _ITERATIONS,
+    tolerance: ArrayLike = _TOLERANCE,
 ) -> tuple[Array, Array, Array]:
     """u, the number of steps to it, and whether it is there."""
-
     fixed = lax.stop_gradient(target)
     u, steps, converged = _descend(fixed, start(fixed), optimizer, iterations, tolerance)
     u = lax.stop_gradient(u)
@@ -109,7 +113,9 @@ def most_probable(
     return u - solve(hessian, slope - lax.stop_gradient(slope), tolerance), steps, converged
 
 
-def solve(hessian: Callable[[Array], Array], right: Array, tolerance: Any) -> Array:
+def solve(
+    hessian: Callable[[Array], Array], right: Array, tolerance: ArrayLike = _TOLERANCE
+) -> Array:
     """H^-1 times `right`, by conjugate gradients."""
 
     def iterate(hessian: Callable[[Array], Array], right: Array) -> Array:

@@ -20,9 +20,6 @@ from jaxdenoise.posterior.map_estimate import most_probable
 from jaxdenoise.posterior.summary import Distribution, Moments, tracked
 from jaxdenoise.posterior.svgd import SVGD, particles
 
-# Of the maximum where chains start: near enough.
-_ITERATIONS = 200
-_TOLERANCE = 1e-3
 _FEWEST_WARMUP = 20
 _CHAINS = {HMC: 4, SVGD: 16}
 # What chains must reach to be believed.
@@ -194,9 +191,7 @@ class _Space(NamedTuple):
         return -self.target.energy(u.reshape(self.shape))
 
     def maximum(self) -> Array:
-        return lax.stop_gradient(
-            most_probable(self.target, None, _ITERATIONS, _TOLERANCE)[0].reshape(-1)
-        )
+        return lax.stop_gradient(most_probable(self.target)[0].reshape(-1))
 
     def image(self, u: Array) -> Array:
         return self.target.coordinates.image(u.reshape(self.shape)).reshape(-1)

@@ -14,14 +14,12 @@ from jaxdenoise._core.checks import check_positive
 from jaxdenoise._core.planes import as_float
 from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
 from jaxdenoise.posterior.density import check_noise, density
-from jaxdenoise.posterior.map_estimate import map_estimate, most_probable, solve
+from jaxdenoise.posterior.map_estimate import map_estimate, solve
 from jaxdenoise.posterior.prior import Scaled
 from jaxdenoise.risk import pure, sure
 
 # Weights that `choose_weight` tries by default.
 _WEIGHTS = tuple(np.geomspace(1 / 8, 8, 7).tolist())
-_ITERATIONS = 200
-_TOLERANCE = 1e-3
 
 
 class Chosen(NamedTuple):
@@ -80,7 +78,7 @@ def risk_of(noisy: Array, noise: Any, build: Callable[[Array], Any]) -> Array:
     """Of the most probable image under the prior that is built from a noisy one."""
 
     def denoise(y: Array, noise: Any) -> Array:
-        return map_estimate(y, noise, build(y), iterations=_ITERATIONS, tolerance=_TOLERANCE).image
+        return map_estimate(y, noise, build(y)).image
 
     if isinstance(noise, Gaussian) or not isinstance(noise, NoiseModel):
         return sure(denoise, noisy, noise, difference=True)
@@ -89,20 +87,20 @@ def risk_of(noisy: Array, noise: Any, build: Callable[[Array], Any]) -> Array:
     return pure(denoise, noisy, noise, difference=True)
 
 
-def mean_variance(noisy: Array, noise: Any, prior: Any) -> Array:
-    """The mean posterior variance of a pixel, by Laplace's approximation at the maximum.
+def mean_variance(noisy: Array, noise: Any, prior: Any, image: Array) -> Array:
+    """The mean posterior variance of a pixel, by Laplace's approximation around an image near it.
 
     tr(J H^-1 J) / N, J the derivative of intensities, with one probe of random signs.
     """
     target = density(noisy, noise, prior)
-    u, *_ = most_probable(target, None, _ITERATIONS, _TOLERANCE)
+    u = target.coordinates.of_pilot(image)
 
     def hessian(v: Array) -> Array:
         return jax.jvp(jax.grad(target.energy), (u,), (v,))[1]
 
     _, slope = jax.jvp(target.coordinates.image, (u,), (jnp.ones_like(u),))
     probe = jax.random.rademacher(jax.random.key(0), u.shape, u.dtype) * slope
-    return jnp.mean(probe * solve(hessian, probe, _TOLERANCE))
+    return jnp.mean(probe * solve(hessian, probe))
 
 
 def _vertex(x: Array, y: Array) -> Array:

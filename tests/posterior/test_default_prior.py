@@ -29,7 +29,7 @@ def test_mean_variance_is_that_of_the_closed_form(clean, noisy):
     prior = small_prior(clean)
     hessian = hessian_of(prior, noisy.shape)
     exact = np.linalg.inv(hessian + np.eye(noisy.size) / SIGMA**2)
-    estimate = mean_variance(jnp.asarray(noisy), jd.Gaussian(SIGMA), prior)
+    estimate = mean_variance(jnp.asarray(noisy), jd.Gaussian(SIGMA), prior, jnp.asarray(clean))
     np.testing.assert_allclose(estimate, np.trace(exact) / noisy.size, rtol=0.2)
 
 
