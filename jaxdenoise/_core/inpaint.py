@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxdenoise._core.tiles import mirror
 
@@ -20,8 +20,7 @@ def plausible(planes: Array) -> Array:
     """
     finite = jnp.isfinite(planes)
     smooth = inpaint(planes, finite)
-    for axis in (1, 2, 1, 2):
-        smooth = _median_of_three(smooth, axis)
+    smooth = lax.fori_loop(0, 2, lambda _, x: _median_of_three(_median_of_three(x, 1), 2), smooth)
     low, high = (f(smooth, axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
     # Without any range after the median there may be lines and stars alone.
     margin = jnp.where(high > low, _BEYOND * (high - low), jnp.inf)
@@ -34,26 +33,28 @@ def inpaint(planes: Array, known: Array) -> Array:
     Normalised convolution (Knutsson & Westin 1993) with boxes of 3, 9, 27... pixels, the smallest
     that holds something known prevailing. NaN where a plane has nothing known.
     """
-    total = jnp.where(known, planes, 0)
-    count = known.astype(planes.dtype)
-    totals, counts = jnp.zeros_like(total), jnp.zeros_like(count)
-    step, weight = 1, 1.0
-    while step < 3 * max(planes.shape[1:]):
-        total, count = (_box(x, step) for x in (total, count))
-        totals, counts = totals + weight * total, counts + weight * count
-        step, weight = 3 * step, _COARSER * weight
-    return jnp.where(known, planes, totals / jnp.where(known, 1, counts))
+    steps = [1]
+    while 3 * steps[-1] < 3 * max(planes.shape[1:]):
+        steps.append(3 * steps[-1])
+    around = [jnp.asarray(np.stack([_neighbours(n, k) for k in steps])) for n in planes.shape[1:]]
+    weights = jnp.asarray(_COARSER ** np.arange(len(steps)), planes.dtype)
+    # Of the values, and of how many there are.
+    sums = jnp.stack([jnp.where(known, planes, 0), known.astype(planes.dtype)])
+
+    def coarser(carry: tuple[Array, Array], level: tuple) -> tuple[tuple[Array, Array], None]:
+        sums, weighted = carry
+        (rows, columns), weight = level
+        # What sums over boxes become sums of, that far apart: sums over boxes three times larger.
+        sums = _sum_of_three(_sum_of_three(sums, rows, 2), columns, 3)
+        return (sums, weighted + weight * sums), None
+
+    total, count = lax.scan(coarser, (sums, jnp.zeros_like(sums)), (around, weights))[0][1]
+    return jnp.where(known, planes, total / jnp.where(known, 1, count))
 
 
-def _box(x: Array, step: int) -> Array:
-    """The sum over 3 x 3 pixels `step` apart: what sums over boxes of that size become sums of.
-
-    Continued by reflection, so that nothing leaves the image.
-    """
-    for axis in (1, 2):
-        before, after = mirrored_neighbours(x, axis, step)
-        x = before + x + after
-    return x
+def _sum_of_three(x: Array, neighbours: Array, axis: int) -> Array:
+    before, after = (jnp.take(x, indices, axis=axis, mode="clip") for indices in neighbours)
+    return before + x + after
 
 
 def _median_of_three(x: Array, axis: int) -> Array:
@@ -64,8 +65,10 @@ def _median_of_three(x: Array, axis: int) -> Array:
 
 def mirrored_neighbours(x: Array, axis: int, step: int) -> tuple[Array, Array]:
     """The pixels so many before and after along an axis, the image continued by reflection."""
-    n = x.shape[axis]
-    before, after = (
-        jnp.take(x, mirror(np.arange(n) + k, n), axis=axis, mode="clip") for k in (-step, step)
-    )
-    return before, after
+    before, after = _neighbours(x.shape[axis], step)
+    return jnp.take(x, before, axis=axis, mode="clip"), jnp.take(x, after, axis=axis, mode="clip")
+
+
+def _neighbours(size: int, step: int) -> np.ndarray:
+    """Their indices, so that nothing leaves the image, (2, size)."""
+    return np.stack([mirror(np.arange(size) + k, size) for k in (-step, step)])

@@ -59,7 +59,7 @@ def test_most_probable_image(run, noisy, prior_that_compiles_fast):
         (["--method", "map", "--noise", "poisson", "--peak", "0"], ["--peak", "positive"]),
     ],
 )
-def test_bad_input(run, noisy, options, words):
+def test_bad_input(run, noisy, prior_that_compiles_fast, options, words):
     np.save("in.npy", noisy(8, 9, dtype=np.float32))
     given = [] if "--noise" in options else ["--sigma", 0.1]
     run("denoise", "in.npy", "-o", "out.npy", *given, *options).failed_with(*words)
