@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from jaxdenoise.app import commands, options
-from jaxdenoise.app.errors import AppError, one_line
-from jaxdenoise.app.pages import DEPTHS
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pages import DEPTHS
 
 FAILED, USAGE = 1, 2
 
@@ -131,7 +131,7 @@ Fill = Annotated[
 def one_line_errors(debug: bool) -> Iterator[None]:
     try:
         yield
-    except AppError as error:
+    except InputError as error:
         if debug:
             traceback.print_exc()
         commands.complain(str(error))

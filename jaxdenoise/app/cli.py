@@ -38,9 +38,9 @@ from jaxdenoise.app.arguments import (
     one_line_errors,
 )
 from jaxdenoise.app.cores import use_every_core
-from jaxdenoise.app.errors import one_line
 from jaxdenoise.app.job import Settings
-from jaxdenoise.app.pages import DEPTHS
+from jaxdenoise.files.errors import one_line
+from jaxdenoise.files.pages import DEPTHS
 
 app = typer.Typer(
     name="jaxdenoise",

@@ -16,11 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 import jaxdenoise as jd
 from jaxdenoise.app import options, posterior
 from jaxdenoise.app.comparison import add_noise, run_methods
-from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
-from jaxdenoise.app.io import read_picture
 from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths, noise_of
-from jaxdenoise.app.pages import Page, as_float, full_scale
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
     display_range,
@@ -30,6 +27,9 @@ from jaxdenoise.app.report import (
     write_picture_of,
 )
 from jaxdenoise.app.tuning import tune_array, write_curve, write_found
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pages import Page, as_float, full_scale
+from jaxdenoise.files.pictures import read_picture
 
 DEMO_PICTURE = Path("demo.png")
 
@@ -98,7 +98,7 @@ def tune_file(
         check_writable(out, force=settings.force)
     files = [path.resolve() for path in (source, out, curve) if path is not None]
     if len(set(files)) < len(files):
-        raise AppError("IN, --out and --curve must be different files")
+        raise InputError("IN, --out and --curve must be different files")
     page, values = _load_first_page(
         source, settings.max_pixels, settings.channel_axis, settings.fill_nonfinite
     )
@@ -158,14 +158,14 @@ def compare_methods(
 ) -> None:
     """`sigma=None` is estimated if it was asked for, else it is what was added."""
     if clean is not None and added is not None:
-        raise AppError("--clean and --add-noise exclude each other")
+        raise InputError("--clean and --add-noise exclude each other")
     _check_png(out, force=force)
     page, noisy = _load_first_page(source, max_pixels, channel_axis, fill)
     reference = None
     if clean is not None:
         other, reference = _load_first_page(clean, max_pixels, channel_axis, fill)
         if (other.pixels.shape, other.dtype) != (page.pixels.shape, page.dtype):
-            raise AppError(
+            raise InputError(
                 f"--clean {clean}: is {other.dtype} of shape {other.pixels.shape}, but {source} "
                 f"is {page.dtype} of shape {page.pixels.shape}"
             )
@@ -227,7 +227,7 @@ def _compare(
     write_picture_of(out, tiles, title=title, table=table, detail=detail, overwrite=overwrite)
     typer.echo(f"picture: {out}")
     if failed:
-        raise AppError(f"{len(failed)} of {len(names)} methods failed")
+        raise InputError(f"{len(failed)} of {len(names)} methods failed")
 
 
 def _data_range(image: np.ndarray, dtype: np.dtype) -> float:
@@ -246,13 +246,13 @@ def _load_first_page(
         _warn(f"{path}: has {others + 1} pages; the first is taken")
     try:
         return page, finite(as_float(page.pixels), page.channel_axis, fill=fill)
-    except AppError as error:
-        raise AppError(f"{path}: {error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _check_png(out: Path, *, force: bool, option: str = "--out") -> None:
     if out.suffix.lower() != ".png":
-        raise AppError(f"{option} {out}: the picture is a PNG, so its name must end in .png")
+        raise InputError(f"{option} {out}: the picture is a PNG, so its name must end in .png")
     check_writable(out, force=force)
 
 
@@ -273,8 +273,10 @@ def _tell(job: Job, outcome: Outcome, settings: Settings) -> None:
 
 def _with_name(job: Job, error: Exception) -> str:
     """Errors that know a file name it; others get the input's name."""
-    message = str(error) if isinstance(error, AppError) else one_line(error)
-    knows = isinstance(error, AppError) or str(job.source) in message or str(job.target) in message
+    if isinstance(error, InputError):
+        return str(error)
+    message = one_line(error)
+    knows = str(job.source) in message or str(job.target) in message
     return message if knows else f"{job.source}: {message}"
 
 

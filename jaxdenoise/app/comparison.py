@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdenoise as jd
-from jaxdenoise.app.errors import one_line
+from jaxdenoise.files.errors import one_line
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from importlib.resources import as_file, files
 
-from jaxdenoise.app.errors import AppError
-from jaxdenoise.app.io import read_picture
-from jaxdenoise.app.pages import Page
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.pages import Page
+from jaxdenoise.files.pictures import read_picture
 
 PHOTOGRAPH = "chelsea.png"
 # The centre of the enlarged detail, as fractions of height and width: an eye, fur and whiskers.
@@ -17,6 +17,6 @@ def load_photograph() -> Page:
         with as_file(files("skimage.data") / PHOTOGRAPH) as path:
             return read_picture(path).pages[0]
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise AppError(
+        raise InputError(
             "the demo's photograph comes with scikit-image: pip install 'jaxdenoise[cli]'"
         ) from error

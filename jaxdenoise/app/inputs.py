@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxdenoise.app.errors import AppError, one_line
-from jaxdenoise.app.io import EXTENSIONS, JPEG, PNG
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pictures import EXTENSIONS, JPEG, PNG
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def expand_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
         try:
             for path in _expand(argument):
                 found.setdefault(path.resolve(), path)
-        except AppError as problem:
+        except InputError as problem:
             problems.append(str(problem))
     return list(found.values()), problems
 
@@ -43,15 +43,15 @@ def _expand(argument: str) -> list[Path]:
     if path.is_dir():
         images = _images(path.iterdir())
         if not images:
-            raise AppError(f"{argument}: the folder holds no image ({', '.join(EXTENSIONS)})")
+            raise InputError(f"{argument}: the folder holds no image ({', '.join(EXTENSIONS)})")
         return images
     if path.exists():
         return [path]
     if not glob.has_magic(argument):
-        raise AppError(f"{argument}: no such file")
+        raise InputError(f"{argument}: no such file")
     images = _images(map(Path, glob.iglob(argument, recursive=True)))
     if not images:
-        raise AppError(f"{argument}: matches no image ({', '.join(EXTENSIONS)})")
+        raise InputError(f"{argument}: matches no image ({', '.join(EXTENSIONS)})")
     return images
 
 
@@ -77,19 +77,21 @@ def plan(
     is_folder = path.is_dir() or out.endswith(("/", os.sep)) or not extension
     if not several and not is_folder:
         if extension not in EXTENSIONS:
-            raise AppError(f"{option} {out}: cannot write {extension}; use {', '.join(EXTENSIONS)}")
+            raise InputError(
+                f"{option} {out}: cannot write {extension}; use {', '.join(EXTENSIONS)}"
+            )
         return Plan([Job(sources[0], path)])
     if extension in EXTENSIONS and not path.is_dir():
-        raise AppError(f"{option} {out}: must be a folder for several inputs")
+        raise InputError(f"{option} {out}: must be a folder for several inputs")
     if path.exists() and not path.is_dir():
-        raise AppError(f"{option} {out}: is a file, and a folder is needed")
+        raise InputError(f"{option} {out}: is a file, and a folder is needed")
     jobs = [Job(source, path / _target_name(source, bit_depth)) for source in sources]
     # Case-insensitive file systems would let two of them meet.
     taken: dict[str, Path] = {}
     for job in jobs:
         other = taken.setdefault(job.target.name.casefold(), job.source)
         if other != job.source:
-            raise AppError(f"{other} and {job.source} would both be written to {job.target}")
+            raise InputError(f"{other} and {job.source} would both be written to {job.target}")
     return Plan(jobs, path)
 
 
@@ -106,20 +108,20 @@ def _target_name(source: Path, bit_depth: str | None) -> str:
 def check_target(source: Path, target: Path, *, force: bool) -> None:
     """Refuse a target that exists, cannot be written or has no format, before any work."""
     if target.suffix.lower() not in EXTENSIONS:
-        raise AppError(f"{target}: cannot write {target.suffix or 'a file without an extension'}")
+        raise InputError(f"{target}: cannot write {target.suffix or 'a file without an extension'}")
     check_writable(target, force=force, source=source)
 
 
 def check_writable(target: Path, *, force: bool, source: Path | None = None) -> None:
     if target.is_dir():
-        raise AppError(f"{target}: is a folder")
+        raise InputError(f"{target}: is a folder")
     if target.exists() and not force:
         same = source is not None and source.exists() and target.samefile(source)
-        raise AppError(f"{target}: {'is the input' if same else 'exists'}; --force overwrites it")
+        raise InputError(f"{target}: {'is the input' if same else 'exists'}; --force overwrites it")
     if not target.parent.is_dir():
-        raise AppError(f"{target}: its folder does not exist")
+        raise InputError(f"{target}: its folder does not exist")
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise AppError(f"{target}: its folder is not writable")
+        raise InputError(f"{target}: its folder is not writable")
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def output_folder(folder: Path | None) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AppError(f"{folder}: cannot make the folder: {one_line(error)}") from error
+        raise InputError(f"{folder}: cannot make the folder: {one_line(error)}") from error
     try:
         yield
     finally:

@@ -13,13 +13,13 @@ import numpy as np
 
 import jaxdenoise as jd
 from jaxdenoise.app import posterior
-from jaxdenoise.app.errors import AppError, one_line
 from jaxdenoise.app.inputs import Job, Plan, check_target
-from jaxdenoise.app.io import check_holds, read_picture, write_picture
 from jaxdenoise.app.options import ROBUST, Noise
-from jaxdenoise.app.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.tuning import tune_array
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
+from jaxdenoise.files.pictures import check_holds, read_picture, write_picture
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def map_paths(
     paths = {name: plan.jobs[number].target for name, plan in drawn.items()}
     for name, path in paths.items():
         if path.resolve() == target.resolve():
-            raise AppError(f"--{name}-map {path}: is where --out goes")
+            raise InputError(f"--{name}-map {path}: is where --out goes")
     for name in map(quantile_name, settings.quantiles):
         paths[name] = target.with_name(f"{target.stem}_{name}{target.suffix}")
     return paths
@@ -110,9 +110,9 @@ def denoise_file(
         denoise = _denoise_volume if settings.volume else _denoise_pages
         results = denoise(picture, settings, advance, detect=OUTLIERS in maps)
     except (ValueError, TypeError) as error:
-        raise AppError(f"{job.source}: {one_line(error)}") from error
-    except AppError as error:
-        raise AppError(f"{job.source}: {error}") from error
+        raise InputError(f"{job.source}: {one_line(error)}") from error
+    except InputError as error:
+        raise InputError(f"{job.source}: {error}") from error
     seconds = time.perf_counter() - start
     dtypes = [_page_dtype(page, settings) for page in picture.pages]
     together = list(zip(results, picture.pages, dtypes, strict=True))
@@ -184,9 +184,9 @@ def _denoise_volume(
 ) -> list[Denoised]:
     pages = picture.pages
     if len(pages) < 2:
-        raise AppError("--volume needs several pages, and the file has one")
+        raise InputError("--volume needs several pages, and the file has one")
     if len({(page.pixels.shape, page.dtype) for page in pages}) > 1:
-        raise AppError("--volume needs pages of one shape and bit depth")
+        raise InputError("--volume needs pages of one shape and bit depth")
     advance(0, 1)
     axis, dtype = pages[0].channel_axis, pages[0].dtype
     values = _complete(as_float(np.stack([page.pixels for page in pages])), axis, settings)
@@ -214,7 +214,7 @@ def noise_of(
     robust = settings.method == ROBUST
     estimate = float(jd.estimate_sigma(values, outliers=robust, channel_axis=channel_axis))
     if not np.isfinite(estimate):
-        raise AppError("the noise level cannot be estimated; give --sigma NUMBER")
+        raise InputError("the noise level cannot be estimated; give --sigma NUMBER")
     return estimate, estimate
 
 
@@ -242,7 +242,7 @@ def _sample_array(
     )
     result = np.asarray(found.estimate)
     if not np.isfinite(result).all():
-        raise AppError(f"{settings.method} gave pixels that are not finite; nothing is written")
+        raise InputError(f"{settings.method} gave pixels that are not finite; nothing is written")
     maps = {} if found.std is None else {STD: np.asarray(found.std)}
     if found.quantiles is not None:
         names = map(quantile_name, settings.quantiles)
@@ -267,7 +267,7 @@ def _denoise_array(
     result = jd.shard(jd.denoise)(values, sigma, method=settings.method, **given)
     result = np.asarray(jax.block_until_ready(result))
     if not np.isfinite(result).all():
-        raise AppError(f"{settings.method} gave pixels that are not finite; nothing is written")
+        raise InputError(f"{settings.method} gave pixels that are not finite; nothing is written")
     if not detect:
         return Denoised(result, estimate)
     if settings.noise.kind != "gaussian":

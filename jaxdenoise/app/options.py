@@ -11,8 +11,8 @@ import numpy as np
 
 import jaxdenoise as jd
 from jaxdenoise.app import posterior
-from jaxdenoise.app.errors import AppError
-from jaxdenoise.app.pages import full_scale
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.pages import full_scale
 
 NOISES = ("gaussian", "poisson", "poisson-gaussian")
 # The method for outliers and missing pixels.
@@ -36,7 +36,7 @@ class Noise:
             return self.sigma
         gain = self.gain if self.peak is None else full_scale(dtype) / self.peak
         if gain is None:
-            raise AppError(f"--noise {self.kind} needs --peak or --gain")
+            raise InputError(f"--noise {self.kind} needs --peak or --gain")
         if self.kind == "poisson":
             return jd.Poisson(peak=1 / gain)
         return jd.PoissonGaussian(gain=gain, sigma=self.sigma or 0.0)
@@ -56,25 +56,25 @@ def parse_noise(kind: str, sigma: str, peak: float | None, gain: float | None) -
     """Check that the options about noise agree with each other."""
     number = parse_sigma(sigma)
     if kind == "impulse":
-        raise AppError(
+        raise InputError(
             f"--noise impulse: no transform makes impulses Gaussian; --method {ROBUST} removes "
             f"them, whatever the other noise is: {', '.join(NOISES)}"
         )
     if kind not in NOISES:
-        raise AppError(f"--noise must be one of {', '.join(NOISES)}, got {kind!r}")
+        raise InputError(f"--noise must be one of {', '.join(NOISES)}, got {kind!r}")
     for name, value in (("--peak", peak), ("--gain", gain)):
         if value is not None and not (math.isfinite(value) and value > 0):
-            raise AppError(f"{name} must be finite and positive, got {value}")
+            raise InputError(f"{name} must be finite and positive, got {value}")
     if kind == "gaussian":
         if peak is not None or gain is not None:
-            raise AppError("--peak and --gain are for --noise poisson and poisson-gaussian")
+            raise InputError("--peak and --gain are for --noise poisson and poisson-gaussian")
         return Noise(kind, number)
     if (peak is None) == (gain is None):
-        raise AppError(f"--noise {kind} needs either --peak or --gain")
+        raise InputError(f"--noise {kind} needs either --peak or --gain")
     if kind == "poisson" and number is not None:
-        raise AppError("--noise poisson has no --sigma; choose --noise poisson-gaussian")
+        raise InputError("--noise poisson has no --sigma; choose --noise poisson-gaussian")
     if kind == "poisson-gaussian" and number is None:
-        raise AppError("--noise poisson-gaussian needs --sigma NUMBER, the read-out noise")
+        raise InputError("--noise poisson-gaussian needs --sigma NUMBER, the read-out noise")
     return Noise(kind, number, peak, gain)
 
 
@@ -90,7 +90,7 @@ def parse_level(text: str, name: str, otherwise: str = "") -> float:
     except ValueError:
         sigma = math.nan
     if not (math.isfinite(sigma) and sigma >= 0):
-        raise AppError(f"{name} must be {otherwise}a finite number, 0 or more, got {text!r}")
+        raise InputError(f"{name} must be {otherwise}a finite number, 0 or more, got {text!r}")
     return sigma
 
 
@@ -100,12 +100,12 @@ def parse_channel_axis(text: str | None) -> int | str | None:
     try:
         return int(text)
     except ValueError:
-        raise AppError(f"--channel-axis must be an integer or none, got {text!r}") from None
+        raise InputError(f"--channel-axis must be an integer or none, got {text!r}") from None
 
 
 def parse_choice(text: str | None, name: str, choices: Sequence[str]) -> str | None:
     if text is not None and text not in choices:
-        raise AppError(f"{name} must be one of {', '.join(choices)}, got {text!r}")
+        raise InputError(f"{name} must be one of {', '.join(choices)}, got {text!r}")
     return text
 
 
@@ -122,7 +122,7 @@ def parse_quantiles(text: str | None) -> tuple[float, ...]:
     except ValueError:
         percents = []
     if not percents or not all(0 < percent < 100 for percent in percents):
-        raise AppError(f"--quantiles must be percentages between 0 and 100, got {text!r}")
+        raise InputError(f"--quantiles must be percentages between 0 and 100, got {text!r}")
     return tuple(percent / 100 for percent in dict.fromkeys(percents))
 
 
@@ -131,17 +131,17 @@ def check_posterior(method: str, *, tune: bool, volume: bool) -> None:
     if method in posterior.METHODS:
         for name, wanted in (("--tune", tune), ("--volume", volume)):
             if wanted:
-                raise AppError(f"{name} is not for --method {method}")
+                raise InputError(f"{name} is not for --method {method}")
 
 
 def parse_maps(method: str, quantiles: Sequence[float], **maps: str | None) -> dict[str, str]:
     """Which maps beside the image are wanted, of those that the method has."""
     wanted = {name: where for name, where in maps.items() if where is not None}
     if "outliers" in wanted and method != ROBUST:
-        raise AppError(f"--outliers-map needs --method {ROBUST}, not {method}")
+        raise InputError(f"--outliers-map needs --method {ROBUST}, not {method}")
     asked = "--std-map" if "std" in wanted else "--quantiles" if quantiles else None
     if asked and method not in posterior.SAMPLERS:
-        raise AppError(f"{asked} needs --method {' or '.join(posterior.SAMPLERS)}, not {method}")
+        raise InputError(f"{asked} needs --method {' or '.join(posterior.SAMPLERS)}, not {method}")
     return wanted
 
 
@@ -160,7 +160,7 @@ def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
         return others[name]
     if name not in jd.methods():
         known = ", ".join((*jd.methods(), *others))
-        raise AppError(f"{option} must be one of {known}, got {name!r}")
+        raise InputError(f"{option} must be one of {known}, got {name!r}")
     return getattr(jd, name)
 
 
@@ -183,12 +183,12 @@ def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals:
-            raise AppError(f"--param must be NAME=VALUE, got {text!r}")
+            raise InputError(f"--param must be NAME=VALUE, got {text!r}")
         if key not in known:
             listed = ", ".join(known) or "none"
-            raise AppError(f"--param {key}: {name} has no such parameter; it has {listed}")
+            raise InputError(f"--param {key}: {name} has no such parameter; it has {listed}")
         if key in values:
-            raise AppError(f"--param {key} is given twice")
+            raise InputError(f"--param {key} is given twice")
         values[key] = _parse_value(key, value.strip(), known[key].default, hints.get(key, Any))
     return values
 
@@ -199,13 +199,13 @@ def _parse_value(key: str, text: str, default: Any, hint: Any) -> Any:
     if choices:
         by_text = {str(choice): choice for choice in choices}
         if text not in by_text:
-            raise AppError(f"--param {key} must be one of {', '.join(by_text)}, got {text!r}")
+            raise InputError(f"--param {key} must be one of {', '.join(by_text)}, got {text!r}")
         return by_text[text]
     if text.lower() == "none" and (default is None or types.NoneType in kinds):
         return None
     if isinstance(default, bool):
         if text.lower() not in ("true", "false"):
-            raise AppError(f"--param {key} must be true or false, got {text!r}")
+            raise InputError(f"--param {key} must be true or false, got {text!r}")
         return text.lower() == "true"
     if isinstance(default, str) or str in kinds:
         return text
@@ -220,5 +220,5 @@ def _parse_number(key: str, text: str, whole: bool) -> int | float:
         number = math.nan
     if not math.isfinite(number):
         expected = "a whole number" if whole else "a finite number"
-        raise AppError(f"--param {key} must be {expected}, got {text!r}")
+        raise InputError(f"--param {key} must be {expected}, got {text!r}")
     return number

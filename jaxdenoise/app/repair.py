@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxdenoise.app.errors import AppError
+from jaxdenoise.files.errors import InputError
 
 # Samples gathered at a time, so that a large hole does not need a large table.
 _GATHERED = 1 << 22
@@ -27,7 +27,7 @@ def finite(
         return image
     if fill:
         return fill_with_median(image, channel_axis)
-    raise AppError(f"{problem}{where}; --fill-nonfinite median repairs them")
+    raise InputError(f"{problem}{where}; --fill-nonfinite median repairs them")
 
 
 def fill_with_median(image: np.ndarray, channel_axis: int | None) -> np.ndarray:
@@ -45,7 +45,7 @@ def fill_with_median(image: np.ndarray, channel_axis: int | None) -> np.ndarray:
 def _fill(plane: np.ndarray) -> np.ndarray:
     reached = np.isfinite(plane)
     if not reached.any():
-        raise AppError("no finite pixel to fill the others from")
+        raise InputError("no finite pixel to fill the others from")
     filled = plane.copy()
     radius = 0
     while not reached.all():

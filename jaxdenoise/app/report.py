@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxdenoise.app.comparison import Result
-from jaxdenoise.app.io import atomic_path
+from jaxdenoise.files.pictures import atomic_path
 
 # Layout in pixels.
 _WIDEST, _NARROWEST = 640, 280

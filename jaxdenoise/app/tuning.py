@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import jaxdenoise as jd
-from jaxdenoise.app.errors import AppError
-from jaxdenoise.app.io import atomic_path
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.pictures import atomic_path
 
 # Of a larger image the middle is taken: its strength is found as well on a million pixels.
 _PIXELS = 1 << 20
@@ -34,10 +34,10 @@ def tune_array(
     channels = 1 if channel_axis is None else values.shape[channel_axis]
     told = noise if isinstance(noise, float) else 1.0
     if told == 0:
-        raise AppError("there is no noise to tune for: sigma is 0")
+        raise InputError("there is no noise to tune for: sigma is 0")
     defaults = {k: float(v) for k, v in jd.strengths(method, told, channels=channels).items()}
     if not defaults:
-        raise AppError(f"{method} has no strength that could be tuned")
+        raise InputError(f"{method} has no strength that could be tuned")
     chosen = {name: given[name] for name in defaults if given.get(name) is not None}
     start = defaults | chosen
     fixed = {name: value for name, value in given.items() if name not in start}
@@ -52,7 +52,7 @@ def tune_array(
         channel_axis=channel_axis,
     )
     if not np.isfinite(tuned.risk).all():
-        raise AppError(f"the risk of {method} is not finite, so nothing was tuned")
+        raise InputError(f"the risk of {method} is not finite, so nothing was tuned")
     return start, tuned
 
 

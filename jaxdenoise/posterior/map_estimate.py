@@ -113,9 +113,7 @@ def most_probable(
     return u - solve(hessian, slope - lax.stop_gradient(slope), tolerance), steps, converged
 
 
-def solve(
-    hessian: Callable[[Array], Array], right: Array, tolerance: ArrayLike = _TOLERANCE
-) -> Array:
+def solve(hessian: Callable[[Array], Array], right: Array, tolerance: Any = _TOLERANCE) -> Array:
     """H^-1 times `right`, by conjugate gradients."""
 
     def iterate(hessian: Callable[[Array], Array], right: Array) -> Array:

@@ -81,12 +81,12 @@ def test_empty_and_not_an_image(refused, tmp_path):
 
 
 def test_unreadable(refused, good, tmp_path, monkeypatch):
-    from jaxdenoise.app import io
+    from jaxdenoise.files import pictures
 
     def deny(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(io, "open", deny, raising=False)
+    monkeypatch.setattr(pictures, "open", deny, raising=False)
     refused([good], "good.png", "Permission denied")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdenoise.app import io as app_io
+from jaxdenoise.files import pictures
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_bad_file_does_not_take_the_others_along(denoise, photos):
 
 
 def test_a_defect_in_one_file_is_reported_too(denoise, photos, monkeypatch):
-    real = app_io.read_picture
+    real = pictures.read_picture
 
     def read(path, **options):
         if path.name == "a.png":
@@ -121,8 +121,8 @@ def test_a_failed_write_leaves_nothing(denoise, photos, tmp_path, monkeypatch, s
         monkeypatch.setattr(os, "replace", fail)
     else:
         monkeypatch.setattr(np, "save", fail_half_way)
-        monkeypatch.setattr(app_io, "write_tiff", fail_half_way)
-        monkeypatch.setattr(app_io, "_write_with_pillow", fail_half_way)
+        monkeypatch.setattr(pictures, "write_tiff", fail_half_way)
+        monkeypatch.setattr(pictures, "_write_with_pillow", fail_half_way)
     before = sorted(tmp_path.rglob("*"))
     done = denoise("photos/a.png", "-o", f"out.{suffix}")
     done.failed_with("photos/a.png", "No space left")
@@ -137,7 +137,7 @@ def test_interrupting_leaves_nothing(denoise, photos, tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app_io, "_write_with_pillow", interrupt)
+    monkeypatch.setattr(pictures, "_write_with_pillow", interrupt)
     done = denoise("photos", "-o", "out")
     assert done.status == 130
     assert not Path("out").exists()

@@ -13,7 +13,7 @@ from PIL import Image
 
 import jaxdenoise as jd
 from jaxdenoise.app import commands, options
-from jaxdenoise.app.errors import AppError
+from jaxdenoise.files.errors import InputError
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_values_are_parsed_by_the_signature(monkeypatch):
     }
     assert options.parse_parameters("fake", ["h=none"]) == {"h": None}
     for wrong in ("window_size=none", "variant=block", "order=2", "fast=1", "channel_axis=0"):
-        with pytest.raises(AppError, match=wrong.partition("=")[0]):
+        with pytest.raises(InputError, match=wrong.partition("=")[0]):
             options.parse_parameters("fake", [wrong])
 
 

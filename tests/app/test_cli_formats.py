@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 import jaxdenoise as jd
-from jaxdenoise.app.io import read_picture
+from jaxdenoise.files.pictures import read_picture
 
 
 def _expected(image, sigma, channel_axis=None):

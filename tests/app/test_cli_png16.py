@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from jaxdenoise.app.errors import AppError
-from jaxdenoise.app.png16 import read_png16, write_png16
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.png16 import read_png16, write_png16
 
 _ADAM7 = [
     (0, 0, 8, 8),
@@ -113,13 +113,13 @@ def test_damage_is_found(tmp_path):
     whole = path.read_bytes()
     for end in (40, len(whole) // 2, len(whole) - 4):
         path.write_bytes(whole[:end])
-        with pytest.raises(AppError, match=r"a\.png: truncated"):
+        with pytest.raises(InputError, match=r"a\.png: truncated"):
             read_png16(path)
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    with pytest.raises(AppError, match=r"a\.png: damaged"):
+    with pytest.raises(InputError, match=r"a\.png: damaged"):
         read_png16(path)
     header = struct.pack(">IIBBBBB", 20, 20, 16, 2, 0, 0, 0)
     short = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"12")) + _chunk(b"IEND", b"")
     path.write_bytes(whole[:8] + short)
-    with pytest.raises(AppError, match=r"a\.png: damaged"):
+    with pytest.raises(InputError, match=r"a\.png: damaged"):
         read_png16(path)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxdenoise.app.errors import AppError
 from jaxdenoise.app.repair import describe_nonfinite, fill_with_median, finite
+from jaxdenoise.files.errors import InputError
 
 
 def _by_loop(plane):
@@ -50,10 +50,10 @@ def test_says_how_many_and_where():
     image[1, 2] = np.nan
     assert describe_nonfinite(image) == "1 non-finite value, at index (1, 2)"
     image[3] = np.inf
-    with pytest.raises(AppError, match=r"6 non-finite values, at index \(1, 2\), \(3, 0\)"):
+    with pytest.raises(InputError, match=r"6 non-finite values, at index \(1, 2\), \(3, 0\)"):
         finite(image, None)
 
 
 def test_nothing_finite_is_an_error():
-    with pytest.raises(AppError, match="no finite pixel"):
+    with pytest.raises(InputError, match="no finite pixel"):
         fill_with_median(np.full((3, 3), np.nan), None)

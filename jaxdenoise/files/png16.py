@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdenoise.app.errors import AppError, one_line
+from jaxdenoise.files.errors import InputError, one_line
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The last chunk's name and checksum; some writers add bytes behind it.
@@ -22,7 +22,7 @@ def png_header(path: Path) -> tuple[int, int, int]:
     with open(path, "rb") as file:
         head = file.read(_HEADER_SIZE)
     if len(head) < _HEADER_SIZE or head[12:16] != b"IHDR":
-        raise AppError(f"{path}: truncated PNG, its header is incomplete")
+        raise InputError(f"{path}: truncated PNG, its header is incomplete")
     return struct.unpack(">IIB", head[16:25])
 
 
@@ -45,13 +45,13 @@ def read_png16(path: Path) -> tuple[np.ndarray, bytes | None]:
 
     data = path.read_bytes()
     if _END not in data:
-        raise AppError(f"{path}: truncated PNG, its end is missing")
+        raise InputError(f"{path}: truncated PNG, its end is missing")
     try:
         samples = imagecodecs.png_decode(data)
         with open_with_pillow(path) as image:
             profile = image.info.get("icc_profile")
     except Exception as error:  # whatever a damaged file makes the decoders stumble on
-        raise AppError(f"{path}: damaged PNG: {one_line(error)}") from error
+        raise InputError(f"{path}: damaged PNG: {one_line(error)}") from error
     return np.atleast_3d(samples), profile
 
 

@@ -1,7 +1,7 @@
-"""The one error that a user of the command line is meant to read."""
+"""The one error that users are meant to read."""
 
 
-class AppError(Exception):
+class InputError(Exception):
     """A problem with an argument or a file, said in one line that names it."""
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxdenoise.app.errors import AppError
+from jaxdenoise.files.errors import InputError
 
 DEPTHS = {"8": np.dtype(np.uint8), "16": np.dtype(np.uint16), "32f": np.dtype(np.float32)}
 
@@ -56,11 +56,11 @@ def checked(array: np.ndarray, path) -> np.ndarray:
     if array.dtype.kind == "b":
         array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "c":
-        raise AppError(f"{path}: complex numbers; only real images can be denoised")
+        raise InputError(f"{path}: complex numbers; only real images can be denoised")
     if array.dtype.kind not in "fiu":
-        raise AppError(f"{path}: holds {array.dtype}, not numbers of an image")
+        raise InputError(f"{path}: holds {array.dtype}, not numbers of an image")
     if 0 in array.shape:
-        raise AppError(f"{path}: the image is empty, its shape is {array.shape}")
+        raise InputError(f"{path}: the image is empty, its shape is {array.shape}")
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 

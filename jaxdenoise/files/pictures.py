@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdenoise.app.errors import AppError, one_line
-from jaxdenoise.app.pages import DEPTHS, Page, Picture, checked
-from jaxdenoise.app.png16 import (
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pages import DEPTHS, Page, Picture, checked
+from jaxdenoise.files.png16 import (
     SIGNATURE,
     open_with_pillow,
     png_header,
     read_png16,
     write_png16,
 )
-from jaxdenoise.app.tiff import read_tiff, write_tiff
+from jaxdenoise.files.tiff import read_tiff, write_tiff
 
 PNG, TIFF, JPEG, NPY = (".png",), (".tif", ".tiff"), (".jpg", ".jpeg"), (".npy",)
 EXTENSIONS = PNG + TIFF + JPEG + NPY
@@ -36,11 +36,11 @@ def read_picture(
     `channel_axis` is for NPY: an axis, `"none"` (there are no channels), or `None` (unsaid).
     """
     if path.is_dir():
-        raise AppError(f"{path}: is a folder, not an image")
+        raise InputError(f"{path}: is a folder, not an image")
     with open(path, "rb") as file:
         head = file.read(8)
     if not head:
-        raise AppError(f"{path}: the file is empty")
+        raise InputError(f"{path}: the file is empty")
     if head == SIGNATURE:
         return _read_png(path, max_pixels)
     if head[:3] == b"\xff\xd8\xff":
@@ -49,7 +49,7 @@ def read_picture(
         return read_tiff(path, max_pixels)
     if head[:6] == b"\x93NUMPY":
         return _read_npy(path, max_pixels, channel_axis, volume)
-    raise AppError(f"{path}: not a PNG, TIFF, JPEG or NPY file")
+    raise InputError(f"{path}: not a PNG, TIFF, JPEG or NPY file")
 
 
 def check_holds(path: Path, picture: Picture, dtype: np.dtype) -> None:
@@ -57,26 +57,28 @@ def check_holds(path: Path, picture: Picture, dtype: np.dtype) -> None:
     extension = path.suffix.lower()
     if extension in NPY:
         if len({(page.pixels.shape, page.dtype, page.extra_kinds) for page in picture.pages}) > 1:
-            raise AppError(f"{path}: NPY cannot hold pages of different shapes or dtypes; use .tif")
+            raise InputError(
+                f"{path}: NPY cannot hold pages of different shapes or dtypes; use .tif"
+            )
         return
     if extension in TIFF:
         if dtype.kind == "f" and dtype.itemsize > 8:
-            raise AppError(f"{path}: TIFF cannot hold {dtype}; use .npy")
+            raise InputError(f"{path}: TIFF cannot hold {dtype}; use .npy")
         return
     name, depths, alphas = ("PNG", ("8", "16"), 1) if extension in PNG else ("JPEG", ("8",), 0)
     if dtype not in [DEPTHS[depth] for depth in depths]:
-        raise AppError(
+        raise InputError(
             f"{path}: {name} cannot hold {dtype}; give --bit-depth {' or '.join(depths)}, "
             f"or write .tif or .npy"
         )
     page = picture.pages[0]
     channels = page.pixels.shape[-1] if page.pixels.ndim == 3 else 1
     if len(picture.pages) > 1:
-        raise AppError(f"{path}: {name} cannot hold {len(picture.pages)} pages; use .tif or .npy")
+        raise InputError(f"{path}: {name} cannot hold {len(picture.pages)} pages; use .tif or .npy")
     if len(page.extra_kinds) > alphas:
-        raise AppError(f"{path}: {name} cannot hold the image's alpha or extra channels")
+        raise InputError(f"{path}: {name} cannot hold the image's alpha or extra channels")
     if channels not in (1, 3):
-        raise AppError(f"{path}: {name} cannot hold {channels} channels; use .tif or .npy")
+        raise InputError(f"{path}: {name} cannot hold {channels} channels; use .tif or .npy")
 
 
 def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
@@ -103,7 +105,7 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if not overwrite and path.exists():
-            raise AppError(f"{path}: exists; --force overwrites it")
+            raise InputError(f"{path}: exists; --force overwrites it")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -111,7 +113,7 @@ def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def _check_pixels(path: Path, width: int, height: int, max_pixels: float) -> None:
     if width * height > max_pixels:
-        raise AppError(
+        raise InputError(
             f"{path}: claims {width} x {height} pixels ({width * height / 1e6:.6g} megapixels), "
             f"over the limit of {max_pixels / 1e6:.6g}; --max-megapixels raises it"
         )
@@ -137,10 +139,10 @@ def _read_with_pillow(path: Path, max_pixels: float) -> Picture:
             # The copy carries no orientation tag, so its pixels must stand upright themselves.
             upright = ImageOps.exif_transpose(image)
             samples = np.asarray(upright.convert(_plain_mode(upright)))
-    except AppError:
+    except InputError:
         raise
     except Exception as error:  # Pillow raises many kinds for damaged files
-        raise AppError(f"{path}: damaged or unsupported image: {one_line(error)}") from error
+        raise InputError(f"{path}: damaged or unsupported image: {one_line(error)}") from error
     return Picture((_split_alpha(np.atleast_3d(samples)),), icc_profile=profile)
 
 
@@ -190,11 +192,11 @@ def _read_npy(
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header ends in whatever its parser stumbles on
         if "Python objects" in str(error):
-            raise AppError(f"{path}: holds Python objects, not numbers of an image") from error
-        raise AppError(f"{path}: damaged or unsupported NPY: {one_line(error)}") from error
+            raise InputError(f"{path}: holds Python objects, not numbers of an image") from error
+        raise InputError(f"{path}: damaged or unsupported NPY: {one_line(error)}") from error
     channels = 1 if isinstance(channel_axis, str | None) else _channels(path, array, channel_axis)
     if array.size / channels > max_pixels:
-        raise AppError(
+        raise InputError(
             f"{path}: holds {array.size / channels / 1e6:.6g} megapixels, over the limit of "
             f"{max_pixels / 1e6:.6g}; --max-megapixels raises it"
         )
@@ -202,12 +204,12 @@ def _read_npy(
     axis = channel_axis if isinstance(channel_axis, int) else None
     spatial = array.ndim - (axis is not None)
     if spatial not in (2, 3):
-        raise AppError(
+        raise InputError(
             f"{path}: an array of shape {array.shape} is no image; 2 axes, 3 for pages or a "
             f"volume, and one more with --channel-axis"
         )
     if channel_axis is None and spatial == 3 and array.shape[-1] in (3, 4) and not volume:
-        raise AppError(
+        raise InputError(
             f"{path}: shape {array.shape} may be colour or pages; give --channel-axis -1 or "
             f"--channel-axis none"
         )
@@ -220,7 +222,7 @@ def _read_npy(
 
 def _channels(path: Path, array: np.ndarray, axis: int) -> int:
     if not -array.ndim <= axis < array.ndim:
-        raise AppError(f"{path}: --channel-axis {axis} is no axis of shape {array.shape}")
+        raise InputError(f"{path}: --channel-axis {axis} is no axis of shape {array.shape}")
     return max(array.shape[axis], 1)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdenoise.app.errors import AppError, one_line
-from jaxdenoise.app.pages import Page, Picture, checked
+from jaxdenoise.files.errors import InputError, one_line
+from jaxdenoise.files.pages import Page, Picture, checked
 
 
 def read_tiff(path: Path, max_pixels: float) -> Picture:
@@ -20,11 +20,11 @@ def read_tiff(path: Path, max_pixels: float) -> Picture:
         try:
             listed = _count_pages(path)
         except struct.error as error:
-            raise AppError(f"{path}: truncated TIFF") from error
+            raise InputError(f"{path}: truncated TIFF") from error
         with tifffile.TiffFile(path) as file:
             found = len(file.pages)
             if found < listed:
-                raise AppError(f"{path}: truncated TIFF, {found} of {listed} pages can be read")
+                raise InputError(f"{path}: truncated TIFF, {found} of {listed} pages can be read")
             sources = [file.pages[i].aspage() for i in range(found)]
             _check_size(sources, path, max_pixels)
             pages = _imagej_stack(file, sources[0], path) or tuple(
@@ -32,10 +32,10 @@ def read_tiff(path: Path, max_pixels: float) -> Picture:
             )
             profile = sources[0].iccprofile
             compressed = int(sources[0].compression) != 1
-    except AppError:
+    except InputError:
         raise
     except Exception as error:  # tifffile raises whatever a damaged file makes it stumble on
-        raise AppError(f"{path}: damaged or unsupported TIFF: {one_line(error)}") from error
+        raise InputError(f"{path}: damaged or unsupported TIFF: {one_line(error)}") from error
     return Picture(pages, stacked=len(pages) > 1, icc_profile=profile, compressed=compressed)
 
 
@@ -83,12 +83,12 @@ def _count_pages(path: Path) -> int:
             seen.add(offset)
             count_size = struct.calcsize(count_code)
             if offset + count_size > size:
-                raise AppError(f"{path}: truncated TIFF, page {len(seen)} lies beyond its end")
+                raise InputError(f"{path}: truncated TIFF, page {len(seen)} lies beyond its end")
             file.seek(offset)
             (count,) = struct.unpack(order + count_code, file.read(count_size))
             after = offset + count_size + count * entry
             if after + struct.calcsize(offset_code) > size:
-                raise AppError(f"{path}: truncated TIFF, page {len(seen)} lies beyond its end")
+                raise InputError(f"{path}: truncated TIFF, page {len(seen)} lies beyond its end")
             file.seek(after)
             (offset,) = struct.unpack(order + offset_code, file.read(struct.calcsize(offset_code)))
     return len(seen)
@@ -97,7 +97,7 @@ def _count_pages(path: Path) -> int:
 def _check_size(sources, path: Path, max_pixels: float) -> None:
     pixels = sum(page.imagewidth * page.imagelength for page in sources)
     if pixels > max_pixels:
-        raise AppError(
+        raise InputError(
             f"{path}: claims {pixels / 1e6:.6g} megapixels in {len(sources)} page(s), over the "
             f"limit of {max_pixels / 1e6:.6g}; --max-megapixels raises it"
         )
@@ -105,7 +105,7 @@ def _check_size(sources, path: Path, max_pixels: float) -> None:
     for number, page in enumerate(sources, start=1):
         ends = (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False))
         if max(ends, default=0) > size:
-            raise AppError(f"{path}: truncated TIFF, page {number} is incomplete")
+            raise InputError(f"{path}: truncated TIFF, page {number} is incomplete")
 
 
 def _imagej_stack(file, first, path: Path) -> tuple[Page, ...] | None:
@@ -138,7 +138,7 @@ def _apply_palette(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def _page_from(samples: np.ndarray, source, path: Path) -> Page:
     axes = source.axes
     if axes not in ("YX", "YXS", "SYX"):
-        raise AppError(f"{path}: TIFF pages with axes {axes} are not supported")
+        raise InputError(f"{path}: TIFF pages with axes {axes} are not supported")
     if axes == "SYX":
         samples = np.ascontiguousarray(np.moveaxis(samples, 0, -1))
     if axes == "YX":
@@ -149,7 +149,7 @@ def _page_from(samples: np.ndarray, source, path: Path) -> Page:
         while kinds and kinds[0] == 0:
             kinds = kinds[1:]
     if source.photometric == 5:
-        raise AppError(f"{path}: CMYK images are not supported; convert to RGB first")
+        raise InputError(f"{path}: CMYK images are not supported; convert to RGB first")
     split = samples.shape[-1] - len(kinds)
     colours = samples[..., 0] if split == 1 else samples[..., :split]
     extra = samples[..., split:] if kinds else None
