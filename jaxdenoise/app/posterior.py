@@ -25,7 +25,7 @@ def hmc(
     *,
     num_chains: int = 4,
     num_warmup: int = 100,
-    num_samples: int = 200,
+    num_samples: int = 400,
     seed: int = 0,
     quantiles: tuple[float, ...] = (),
     callback: Callable[[Any, int], None] | None = None,

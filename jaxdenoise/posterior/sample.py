@@ -50,7 +50,7 @@ def sample(
     sampler: HMC | SVGD | None = None,
     num_chains: int | None = None,
     num_warmup: int = 100,
-    num_samples: int = 200,
+    num_samples: int = 400,
     quantiles: tuple[float, ...] = (0.05, 0.95),
     keep_samples: bool = False,
     callback: Callable[[Array, int], None] | None = None,
