@@ -19,8 +19,6 @@ class Entry:
     volumes: bool = True
     # Channels are decorrelated, their noise taken as independent.
     decorrelates: bool = False
-    # Its gradient compiles for half a minute, and goes through tiles as that of `subspace` does.
-    slow_gradient: bool = False
     # With these parameters no pixel is an outlier: without noise too, texture is texture.
     trusting: dict = field(default_factory=dict)
 
@@ -48,7 +46,6 @@ DENOISERS = {
         "robust_subspace",
         volumes=False,
         decorrelates=True,
-        slow_gradient=True,
         trusting={"outlier_rate": 0.0},
     ),
     "steering": Entry("steering", {"window_size": 5, "iterations": 1}),
