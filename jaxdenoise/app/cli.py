@@ -12,7 +12,7 @@ except ModuleNotFoundError as missing:
         missing
     )
 
-from jaxdenoise.app import commands, options
+from jaxdenoise.app import commands, learn, options
 from jaxdenoise.app.arguments import (
     FAILED,
     USAGE,
@@ -52,6 +52,9 @@ app = typer.Typer(
     help="Denoise photographs, stacks and volumes.",
     epilog="Try first: [bold]jaxdenoise demo[/bold]",
 )
+
+
+app.add_typer(learn.app, name="learn")
 
 
 def main() -> None:

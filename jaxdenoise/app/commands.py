@@ -1,23 +1,21 @@
 """What each command does once its options are understood."""
 
-import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 import jaxdenoise as jd
 from jaxdenoise.app import options, posterior
 from jaxdenoise.app.comparison import add_noise, run_methods
 from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
 from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths, noise_of
+from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
     display_range,
@@ -65,7 +63,7 @@ def denoise_files(
     drawn = {name: named(where, option=f"--{name}-map") for name, where in maps.items()}
     paths = [map_paths(number, planned, drawn, settings) for number in range(len(planned.jobs))]
     failures = len(problems)
-    with ExitStack() as folders, _progress() as progress:
+    with ExitStack() as folders, progress_bars() as progress:
         for each in (planned, *drawn.values()):
             folders.enter_context(output_folder(each.folder))
         files = progress.add_task("files", total=len(planned.jobs), visible=len(planned.jobs) > 1)
@@ -104,7 +102,7 @@ def tune_file(
     )
     axis, method = page.channel_axis, settings.method
     sigma, estimate = noise_of(values, axis, page.dtype, settings)
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task(source.name, total=steps)
         start, tuned = tune_array(
             values,
@@ -205,7 +203,7 @@ def _compare(
     detail: tuple[float, float] | None = None,
 ) -> None:
     shown = noisy if clean is None else clean
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task("", total=len(names))
         results = run_methods(
             names,
@@ -278,20 +276,3 @@ def _with_name(job: Job, error: Exception) -> str:
     message = one_line(error)
     knows = str(job.source) in message or str(job.target) in message
     return message if knows else f"{job.source}: {message}"
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on stderr while it is a terminal; what is printed meanwhile stays above them."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
-    with Progress(
-        *columns,
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        # A pipe on stdout must get its lines, not the bars' console.
-        redirect_stdout=sys.stdout.isatty(),
-    ) as progress:
-        yield progress

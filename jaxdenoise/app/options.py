@@ -126,6 +126,17 @@ def parse_quantiles(text: str | None) -> tuple[float, ...]:
     return tuple(percent / 100 for percent in dict.fromkeys(percents))
 
 
+def parse_ratios(text: str) -> tuple[float, ...]:
+    """Three numbers with commas between them."""
+    try:
+        ratios = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        ratios = ()
+    if len(ratios) != 3 or not all(math.isfinite(r) and r >= 0 for r in ratios) or not ratios[0]:
+        raise InputError(f"--ratios must be three numbers, such as 70,20,10, got {text!r}")
+    return ratios
+
+
 def check_posterior(method: str, *, tune: bool, volume: bool) -> None:
     """Refuse what only the other methods can do."""
     if method in posterior.METHODS:

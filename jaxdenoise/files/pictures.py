@@ -21,6 +21,8 @@ from jaxdenoise.files.tiff import read_tiff, write_tiff
 
 PNG, TIFF, JPEG, NPY = (".png",), (".tif", ".tiff"), (".jpg", ".jpeg"), (".npy",)
 EXTENSIONS = PNG + TIFF + JPEG + NPY
+# How the names of files begin that are not whole yet.
+TEMPORARY = ".jaxdenoise-"
 _UNASSOCIATED_ALPHA = 2
 
 
@@ -101,7 +103,7 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> N
 def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """A path beside `path` that takes its name once the block has ended without an error."""
     # Not tempfile: its files are private to the user, and a picture should have usual permissions.
-    temporary = path.with_name(f".jaxdenoise-{secrets.token_hex(6)}{path.suffix}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
         if not overwrite and path.exists():
