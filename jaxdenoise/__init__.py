@@ -15,6 +15,8 @@ from jaxdenoise.groups import robust_subspace as robust_subspace
 from jaxdenoise.groups import subspace as subspace
 from jaxdenoise.groups import trace_risk as trace_risk
 from jaxdenoise.images import skyline as skyline
+from jaxdenoise.metrics import dice as dice
+from jaxdenoise.metrics import iou as iou
 from jaxdenoise.metrics import ms_ssim as ms_ssim
 from jaxdenoise.metrics import mse as mse
 from jaxdenoise.metrics import nlpd as nlpd

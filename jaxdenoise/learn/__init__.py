@@ -3,4 +3,24 @@
 Needs the extra `learn`: `pip install 'jaxdenoise[learn]'`.
 """
 
+try:
+    import equinox as _  # noqa: F401
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "jaxdenoise.learn needs: pip install 'jaxdenoise[learn]'", name=missing.name
+    ) from missing
+
+from jaxdenoise.learn.denoiser import Denoiser as Denoiser
 from jaxdenoise.learn.folders import split_folders as split_folders
+from jaxdenoise.learn.losses import accuracy as accuracy
+from jaxdenoise.learn.losses import charbonnier as charbonnier
+from jaxdenoise.learn.losses import cross_entropy as cross_entropy
+from jaxdenoise.learn.losses import dice_coefficient as dice_coefficient
+from jaxdenoise.learn.losses import dice_loss as dice_loss
+from jaxdenoise.learn.losses import dice_per_class as dice_per_class
+from jaxdenoise.learn.losses import focal as focal
+from jaxdenoise.learn.losses import predicted as predicted
+from jaxdenoise.learn.losses import soft_iou as soft_iou
+from jaxdenoise.learn.models import DnCNN as DnCNN
+from jaxdenoise.learn.models import UNet as UNet
+from jaxdenoise.learn.models import count_parameters as count_parameters

@@ -1,0 +1,60 @@
+"""A network as a denoiser like every other."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from jaxdenoise._core.checks import check_denoiser_input
+from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.safe import positive_floor
+
+# Standard deviations: Gaussian noise is further off at one pixel in a million.
+_MOST_NOISE = 5.0
+
+
+class Denoiser(eqx.Module):
+    r"""A network that tells the noise, as a denoiser `f(image, sigma)`.
+
+    $$f(y, \sigma) = y - \sigma\, c \tanh\!\Big(\tfrac1c\, g\big((y - \bar y) / \sigma\big)\Big),
+    \qquad c = 5$$
+
+    The network g sees an image of mean 0 and noise of standard deviation 1: whatever the units of
+    the image, and whatever sigma, which may be a map, are by construction as it was trained on. It
+    says that no noise is beyond five standard deviations; so without noise nothing changes.
+    `jd.sure`, `jd.tune`, `jd.RED` and the others take it as any denoiser.
+
+    **Arguments:**
+
+    - `network`: called on (channels, height, width), returns the same shape.
+    - `channels`: that it takes. With 1, the channels of colour images are denoised one by one.
+
+    Called as `denoiser(image, sigma, *, channel_axis=None)`; returns an image of the same shape and
+    units. Raises `ValueError` for wrong shapes, or other numbers of channels.
+    """
+
+    network: eqx.Module
+    channels: int = eqx.field(static=True, default=1)
+
+    def __call__(
+        self, image: ArrayLike, sigma: ArrayLike, *, channel_axis: int | None = None
+    ) -> Float[Array, "..."]:
+        check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+        planes = to_planes(image, channel_axis)
+        if self.channels not in (1, len(planes)):
+            raise ValueError(
+                f"image must have {self.channels} channels for this network, got {len(planes)}"
+            )
+        unit = positive_floor(map_to_planes(sigma, image, channel_axis), planes)
+        mean = jnp.mean(planes, axis=(1, 2), keepdims=True)
+        groups = ((planes - mean) / unit).reshape(-1, self.channels, *planes.shape[1:])
+        noise = jax.vmap(self._noise)(groups).reshape(planes.shape)
+        return from_planes(planes - unit * noise, image, channel_axis)
+
+    def _noise(self, x: Array) -> Array:
+        """In the precision of the network."""
+        weights = jax.tree.leaves(eqx.filter(self.network, eqx.is_inexact_array))
+        found = self.network(x.astype(weights[0].dtype))  # pyright: ignore[reportCallIssue]
+        return _MOST_NOISE * jnp.tanh(found.astype(x.dtype) / _MOST_NOISE)
