@@ -17,7 +17,7 @@ def scene(request, rng):
     labels = rng.integers(0, max(request.param, 2), (6, 7)).astype(np.int32)
     full = np.concatenate([np.zeros_like(logits), logits]) if request.param == 1 else logits
     p = np.exp(full) / np.exp(full).sum(axis=0)
-    return jnp.asarray(logits), jnp.asarray(labels), p
+    return jnp.asarray(logits), labels, p
 
 
 def test_against_probabilities(scene):
