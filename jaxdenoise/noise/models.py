@@ -22,6 +22,22 @@ def _as_float(image: ArrayLike) -> Array:
     return as_float(image)
 
 
+def _poisson_log_probability(count: Array, rate: Array) -> Array:
+    """count log(rate) - rate - log(count!), for a positive rate.
+
+    Of many photons by the distance from rate = count, where Stirling's series has the value: what
+    the three terms nearly cancel to would be lost in single precision.
+    """
+    many = count > 16
+    few, n = jnp.where(many, 1, count), jnp.where(many, count, 17)
+    excess = (rate - n) / n
+    near = excess > -0.5
+    log_ratio = jnp.where(near, jnp.log1p(jnp.where(near, excess, 0)), jnp.log(rate) - jnp.log(n))
+    stirling = -jnp.log(2 * math.pi * n) / 2 - 1 / (12 * n) + 1 / (360 * n**3)
+    of_many = n * (log_ratio - excess) + stirling
+    return jnp.where(many, of_many, few * jnp.log(rate) - rate - gammaln(few + 1))
+
+
 def _normal_log_density(residual: Array, variance: Array) -> Array:
     """Without noise a point mass: infinite where the residual is 0, minus infinity elsewhere."""
     noisy = variance > 0
@@ -182,11 +198,9 @@ class Poisson:
         peak = jnp.asarray(self.peak, x.dtype)
         count, rate = peak * y, peak * x
         lit = rate > 0
-        log_rate = jnp.log(jnp.where(lit, rate, 1))
         dark = jnp.where(count > 0, -jnp.inf, 0.0)
-        return jnp.sum(
-            jnp.where(lit, count * log_rate - rate - gammaln(count + 1), dark.astype(x.dtype))
-        )
+        found = _poisson_log_probability(count, jnp.where(lit, rate, 1))
+        return jnp.sum(jnp.where(lit, found, dark.astype(x.dtype)))
 
     def variance(self, image: ArrayLike) -> Float[Array, "..."]:
         """max(image, 0) / peak."""

@@ -1,4 +1,4 @@
-"""The coordinates in which the noise has a standard deviation of about 1 at every intensity.
+"""The coordinates in which photon noise, or else the noise, has a standard deviation of about 1.
 
 In them the likelihood has about the same curvature in every direction, and photon noise has no
 border: every u is the coordinate of an intensity.
@@ -38,6 +38,10 @@ class Linear:
         unit, origin = self._maps(u)
         return origin + unit * u
 
+    def log_slope(self, u: Array) -> Array:
+        """log dx / du."""
+        return jnp.log(self._maps(u)[0])
+
     def variance(self, noise: NoiseModel, image: Array) -> Array:
         """Of the noise, in these coordinates."""
         return _variance(noise, image) / jnp.square(self._maps(image)[0])
@@ -67,6 +71,9 @@ class Photons:
 
     def image(self, u: Array) -> Array:
         return self._gain(u) * jnp.square(jax.nn.softplus(u)) / 4
+
+    def log_slope(self, u: Array) -> Array:
+        return jnp.log(self._gain(u) * jax.nn.softplus(u) / 2) + jax.nn.log_sigmoid(u)
 
     def variance(self, noise: NoiseModel, image: Array) -> Array:
         photons = jnp.maximum(image / self._gain(image), 1 / 4)

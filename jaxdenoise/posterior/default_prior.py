@@ -11,7 +11,7 @@ from jaxdenoise._core.checks import check_image
 from jaxdenoise._core.planes import as_float
 from jaxdenoise.groups import bm3d, robust_subspace, subspace
 from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Poisson, PoissonGaussian
-from jaxdenoise.posterior.density import check_noise
+from jaxdenoise.posterior.density import check_noisy
 from jaxdenoise.posterior.prior import Scaled
 from jaxdenoise.posterior.strength import mean_variance, risk_of
 from jaxdenoise.posterior.trace_prior import TracePrior
@@ -59,7 +59,7 @@ def default_prior(
     ```
     """
     check_image(noisy, channel_axis=channel_axis, name="noisy")
-    check_noise(noisy, noise)
+    check_noisy(noisy, noise)
     noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
     if not isinstance(noise, Gaussian | Impulse | Poisson | PoissonGaussian):
         raise TypeError(f"noise must be one of this package's models, got {type(noise).__name__}")
@@ -86,7 +86,7 @@ def _default_prior(noisy, noise, channel_axis):
     variances = lax.map(lambda floor: mean_variance(y, noise, built(first, floor), first), floors)
     least = jnp.finfo(y.dtype).tiny
     usual = jnp.maximum(variances[_USUAL], least)
-    known = 2 * jnp.mean(jnp.square(noise.variance(y))) / y.size / jnp.square(usual)
+    known = 2 * jnp.mean(jnp.square(noise.variance(y) / usual)) / y.size
     share = _DEVIATION**2 / (_DEVIATION**2 + known)
     # As far from the usual, in logarithms, as the risk is, and it can be told.
     ratio = jnp.clip(risk / usual, 0.3, 3)

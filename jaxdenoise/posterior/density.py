@@ -4,17 +4,18 @@ sample."""
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.checks import check_image, check_parameter
+from jaxdenoise._core.checks import check_broadcasts, check_image, check_parameter
 from jaxdenoise._core.planes import as_float
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import positive_floor
-from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Poisson
+from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Poisson, PoissonGaussian
 from jaxdenoise.posterior.coordinates import Linear, Photons, coordinates_of_pixels
 from jaxdenoise.posterior.prior import check_prior
 
@@ -50,20 +51,36 @@ def density(noisy: ArrayLike, noise: ArrayLike | NoiseModel, prior: Any) -> Dens
 def check_posterior(noisy: ArrayLike, noise: Any, prior: Any) -> None:
     ndim = max(np.ndim(noisy), 1)
     check_image(noisy, ndim=(ndim,), name="noisy")
-    check_noise(noisy, noise)
+    check_noisy(noisy, noise)
     check_prior(prior)
 
 
-def check_noise(noisy: ArrayLike, noise: Any) -> None:
-    if not isinstance(noise, NoiseModel):
-        check_parameter(noise, noisy, name="noise")
-    if isinstance(noisy, Tracer):
+def check_noisy(noisy: ArrayLike, noise: Any) -> None:
+    """Pixels that such noise can leave, as far as they are known."""
+    check_noise(noisy, noise, name="noisy")
+    counted = isinstance(noise, Poisson) and not isinstance(noisy, Tracer)
+    if counted and np.any(np.asarray(noisy) < 0):
+        raise ValueError(f"noisy must hold no counts below 0, got {np.min(np.asarray(noisy))}")
+
+
+def check_noise(image: ArrayLike, noise: Any, *, name: str) -> None:
+    """Noise of an image, which is finite."""
+    if noise is None:
+        raise ValueError("noise must be a standard deviation or a noise model, got None")
+    if isinstance(noise, Gaussian | Impulse | Poisson | PoissonGaussian):
+        leaves = jax.tree.leaves(noise)
+        for leaf in leaves:
+            check_broadcasts(leaf, image, name="noise")
+        if not any(isinstance(leaf, Tracer) for leaf in leaves):
+            replace(jax.tree.map(np.asarray, noise))  # it checks its numbers, in arrays too
+    elif not isinstance(noise, NoiseModel):
+        known = noise if isinstance(noise, Tracer) else np.asarray(noise)
+        check_parameter(known, image, name="noise")
+    if isinstance(image, Tracer):
         return
-    known = np.asarray(noisy)
+    known = np.asarray(image)
     if not np.all(np.isfinite(known.astype(np.float32) if known.dtype.itemsize < 4 else known)):
-        raise ValueError("noisy must be finite, got NaN or infinity")
-    if isinstance(noise, Poisson) and np.any(known < 0):
-        raise ValueError(f"noisy must hold no counts below 0, got {known.min()}")
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def start(target: Density) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import PRNGKeyArray
 
+from jaxdenoise._core.checks import check_count
 from jaxdenoise.posterior.summary import Moments
 
 # Of the warm-up: from where on draws count for the mass, and where it is renewed.
@@ -59,8 +60,7 @@ class HMC:
             raise ValueError(f"trajectory must be positive, got {self.trajectory}")
         if not 0 < self.acceptance < 1:
             raise ValueError(f"acceptance must be between 0 and 1, got {self.acceptance}")
-        if self.most_steps < 1:
-            raise ValueError(f"most_steps must be at least 1, got {self.most_steps}")
+        check_count(self.most_steps, name="most_steps")
 
 
 class Warm(NamedTuple):

@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_nonnegative, check_positive_scalar, check_scalar
+from jaxdenoise._core.checks import check_positive_scalar, check_scalar
 from jaxdenoise._core.planes import as_float
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import huber
@@ -26,7 +26,8 @@ class HuberTV(Prior):
 
     **Arguments:**
 
-    - `weight`: w, per unit of the image. For Gaussian noise 0.8 / sigma is about that of `jd.tv`.
+    - `weight`: w, per unit of the image. For Gaussian noise and grey 0.8 / sigma is about that of
+        `jd.tv`.
     - `delta`: in units of the image, positive: gradients below it are smoothed, not sharpened.
     - `channel_axis`: the axis of the channels. Static.
 
@@ -42,7 +43,6 @@ class HuberTV(Prior):
 
     def __post_init__(self):
         check_scalar(self.weight, name="weight")
-        check_nonnegative(self.weight, name="weight")
         check_positive_scalar(self.delta, name="delta")
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:

@@ -21,6 +21,7 @@ from jaxdenoise.filters.steering import steering_metric
 from jaxdenoise.groups.collaborate import mix
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
+from jaxdenoise.posterior.density import check_noise
 from jaxdenoise.posterior.prior import Prior, check_built_for
 
 # Of the robust fit of every plane.
@@ -56,6 +57,7 @@ class LocallyLinear(Prior):
     denoising", CVPR 2005. Huber, Annals of Mathematical Statistics 1964.
     """
 
+    over_coordinates = True
     weights: Float[Array, "offsets height width"]
     delta: ArrayLike
     coordinates: Any
@@ -86,9 +88,11 @@ class LocallyLinear(Prior):
         - `window_size`, `patch_size`: odd sides, in pixels.
         - `channel_axis`: the axis of the channels, which are decorrelated; `None` for grey.
 
-        **Raises:** `ValueError` for wrong shapes, sizes or numbers that are not positive.
+        **Raises:** `ValueError` for wrong shapes or sizes, pixels that are not finite, numbers that
+            are not positive.
         """
         check_image(pilot, channel_axis=channel_axis, name="pilot")
+        check_noise(pilot, noise, name="pilot")
         check_positive_scalar(delta, name="delta")
         check_positive_scalar(tolerance, name="tolerance")
         check_odd(window_size, name="window_size")

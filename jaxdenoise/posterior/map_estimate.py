@@ -43,15 +43,15 @@ def map_estimate(
 
     $$\hat x = \arg\max_x\; p(y \mid x)\, e^{-E(x)}$$
 
-    The descent runs over u, in which the noise is about 1 everywhere: $x = y + \sigma u$ for
-    Gaussian noise and impulses, $x = g \log^2(1 + e^u) / 4$ for g units a photon. So the intensity
-    of photons is a square, and positive.
+    The descent runs over u, in which the noise, or that of the photons, is about 1 everywhere:
+    $x = y + \sigma u$ for Gaussian noise and impulses, $x = g \log^2(1 + e^u) / 4$ for g units a
+    photon. So the intensity of photons is a square, and positive.
 
     Differentiable, both ways, with respect to the noisy image, the noise and all arrays of the
     prior: at the maximum the gradient is 0, and by the implicit function theorem
     $\partial u / \partial \theta = -H^{-1} \partial_\theta \nabla F$, H the Hessian, by conjugate
-    gradients; memory does not grow with the iterations. That is exact where `converged`, and where
-    H is positive definite.
+    gradients, to the relative `tolerance`; memory does not grow with the iterations. That is the
+    derivative where `converged`, and where H is positive definite.
 
     **Arguments:**
 
@@ -64,7 +64,7 @@ def map_estimate(
         about so many of the noise's standard deviations from the maximum, or nearer.
 
     **Returns:** a pytree: the `image`, the `objective` there, whether it `converged`, and the
-    number of `iterations`. Where it did not converge, the best of the optimiser.
+    number of `iterations`. Where it did not converge, what the optimiser had last.
 
     **Raises:** `ValueError` for pixels that are not finite, counts below 0, or a prior that was
     built for another shape; `TypeError` for a prior without an energy.

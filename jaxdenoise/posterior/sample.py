@@ -17,6 +17,7 @@ from jaxdenoise.posterior.density import Density, check_posterior, density
 from jaxdenoise.posterior.diagnostics import bulk_ess, split_r_hat
 from jaxdenoise.posterior.hmc import HMC, transition, warm_up
 from jaxdenoise.posterior.map_estimate import most_probable
+from jaxdenoise.posterior.prior import is_over_coordinates
 from jaxdenoise.posterior.summary import Distribution, Moments, tracked
 from jaxdenoise.posterior.svgd import SVGD, particles
 
@@ -59,10 +60,12 @@ def sample(
 
     $$p(x \mid y) \propto p(y \mid x)\, e^{-E(x)}$$
 
-    sampled in the coordinates u of `map_estimate`, with respect to whose measure it is a density,
-    from its maximum on. No draw is kept, unless asked for: moments
-    are updated; quantiles come from counts of the draws below 19 levels, half a standard deviation
-    of the warm-up apart, interpolated linearly in the normal scores of their shares.
+    sampled in the coordinates u of `map_estimate`, from its maximum on. It is a density over
+    images; under a prior that is stated in u, as `TracePrior` and `LocallyLinear` are, and sums
+    with them, it is one over u, which makes a difference where photons are few. No draw is kept,
+    unless asked for: moments are updated; quantiles come from counts of the draws below 19 levels,
+    half a standard deviation of the warm-up apart, interpolated linearly in the normal scores of
+    their shares.
 
     **Arguments:**
 
@@ -73,8 +76,10 @@ def sample(
     - `num_warmup`, `num_samples`: transitions of each chain, before and while draws count; at least
         20 and 4. Not for SVGD, whose `steps` are its own.
     - `quantiles`: shares, each with a map in the result. Static.
-    - `keep_samples`: whether to return the draws, (num_samples, chains, *shape).
-    - `callback`: called as `callback(step, steps)` from outside of the compiled program. Static.
+    - `keep_samples`: whether to return the draws, (num_samples, chains, *shape); of SVGD there is
+        one of every particle, (1, particles, *shape).
+    - `callback`: called as `callback(step, steps)` from outside of the compiled program. Static, so
+        that each new one is compiled for.
 
     **Returns:** a pytree: `mean`, `std` and `quantiles` in units of the image; `r_hat`, split and
     rank-normalised, and `ess`, the bulk effective sample size, of 64 pixels and 8 waves of low
@@ -84,7 +89,7 @@ def sample(
     `None` unless kept.
 
     **Raises:** `ValueError` as `map_estimate`, and for numbers of chains, transitions or quantiles
-    that are too few or not shares.
+    that are too few or not shares; `TypeError` for another sampler, or a prior without energy.
 
     **Example:**
 
@@ -107,6 +112,8 @@ def sample(
         ("num_samples", num_samples),
     ):
         check_count(count, name=name)
+    if not isinstance(quantiles, tuple | list) or not quantiles:
+        raise ValueError(f"quantiles must be a tuple of one or more shares, got {quantiles!r}")
     quantiles = tuple(float(q) for q in quantiles)
     if not all(0 < q < 1 for q in quantiles):
         raise ValueError(f"quantiles must be between 0 and 1, got {quantiles}")
@@ -188,7 +195,11 @@ class _Space(NamedTuple):
     shape: tuple[int, ...]
 
     def log_density(self, u: Array) -> Array:
-        return -self.target.energy(u.reshape(self.shape))
+        u = u.reshape(self.shape)
+        log_density = -self.target.energy(u)
+        if not is_over_coordinates(self.target.prior):
+            log_density += jnp.sum(self.target.coordinates.log_slope(u))
+        return log_density
 
     def maximum(self) -> Array:
         return lax.stop_gradient(most_probable(self.target)[0].reshape(-1))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_positive
 from jaxdenoise._core.planes import as_float
 from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
-from jaxdenoise.posterior.density import check_noise, density
+from jaxdenoise.posterior.density import check_noisy, density
 from jaxdenoise.posterior.map_estimate import map_estimate, solve
 from jaxdenoise.posterior.prior import Scaled
 from jaxdenoise.risk import pure, sure
@@ -58,7 +58,7 @@ def choose_weight(
     **Raises:** `ValueError` for weights that are not positive or not ascending; `TypeError` for
     noise without a risk estimate.
     """
-    check_noise(noisy, noise)
+    check_noisy(noisy, noise)
     check_positive(np.asarray(weights), name="weights")
     if len(weights) < 1 or np.any(np.diff(weights) <= 0):
         raise ValueError(f"weights must be one or more, ascending, got {weights}")
@@ -78,6 +78,8 @@ def risk_of(noisy: Array, noise: Any, build: Callable[[Array], Any]) -> Array:
     """Of the most probable image under the prior that is built from a noisy one."""
 
     def denoise(y: Array, noise: Any) -> Array:
+        if isinstance(noise, Poisson):  # differences look beyond what can be counted
+            y = jnp.maximum(y, 0)
         return map_estimate(y, noise, build(y)).image
 
     if isinstance(noise, Gaussian) or not isinstance(noise, NoiseModel):

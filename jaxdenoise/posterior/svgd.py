@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxdenoise._core.checks import check_count
+
 # How far from the maximum particles start, in units of the noise.
 _SPREAD = 0.1
 # Of Adam, the default, in units of the noise; it falls to 0 over the steps.
@@ -41,8 +43,7 @@ class SVGD:
     optimizer: Any = None
 
     def __post_init__(self):
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_count(self.steps, name="steps")
 
 
 def particles(

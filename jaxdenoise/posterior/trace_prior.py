@@ -1,7 +1,7 @@
 """The trace energy of groups of similar patches, given the subspaces that a pilot shows."""
 
 from dataclasses import field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise.groups.collaborate import mix, mix_variances
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
+from jaxdenoise.posterior.density import check_noise
 from jaxdenoise.posterior.prior import Prior, check_built_for
 
 
@@ -47,6 +48,7 @@ class TracePrior(Prior):
     patches of an image).
     """
 
+    over_coordinates = True
     mean: Float[Array, "channels groups pixels"]
     precision: Float[Array, "channels groups pixels pixels"]
     coordinates: Any
@@ -79,9 +81,11 @@ class TracePrior(Prior):
             group, pixels between references and of the window's side.
         - `channel_axis`: the axis of the channels, which are decorrelated; `None` for grey.
 
-        **Raises:** `ValueError` for wrong shapes, sizes or an epsilon that is not positive.
+        **Raises:** `ValueError` for wrong shapes or sizes, pixels that are not finite, an epsilon
+            that is not positive.
         """
         check_image(pilot, channel_axis=channel_axis, name="pilot")
+        check_noise(pilot, noise, name="pilot")
         check_positive_scalar(floor, name="floor")
         for name, size in (("patch_size", patch_size), ("members", members), ("stride", stride)):
             check_count(size, name=name)
@@ -137,14 +141,14 @@ def _planes(u: Array, channel_axis: int | None, grid: Grid) -> Array:
     return reflected_to(mix(to_planes(u, channel_axis)), grid.patch_size)
 
 
+@lru_cache(maxsize=8)
 def _shares(grid: Grid) -> np.ndarray:
     """What a patch counts for: the mean of its pixels' shares in all the patches over them."""
-    size = grid.patch_size
-    number = np.zeros(grid.shape)
-    spans = [(slice(y, y + size), slice(x, x + size)) for y, x in grid.corners]
-    for span in spans:
-        number[span] += 1
-    return np.array([np.mean(1 / number[span]) for span in spans])
+    rows, columns = np.indices((grid.patch_size, grid.patch_size)).reshape(2, -1)
+    corners = np.asarray(grid.corners)
+    pixels = (corners[:, :1] + rows) * grid.shape[1] + corners[:, 1:] + columns
+    number = np.bincount(pixels.ravel())
+    return np.mean(1 / number[pixels], axis=1)
 
 
 def _references(planes: Array, grid: Grid) -> Array:

@@ -175,5 +175,5 @@ def test_bad_input(clean, noisy):
             jd.sample(**{"key": KEY, "noisy": noisy, "noise": SIGMA, "prior": prior, **given})
     with pytest.raises(ValueError, match="acceptance must be between 0 and 1"):
         jd.HMC(acceptance=1.0)
-    with pytest.raises(ValueError, match="steps must be at least 1"):
+    with pytest.raises(ValueError, match="steps must be a positive integer"):
         jd.SVGD(steps=0)
