@@ -101,8 +101,8 @@ def _main(
     "jaxdenoise denoise photos/ 'scans/*.tif' -o clean/ --sigma 12 --method tv\n\n"
     "jaxdenoise denoise cells.tif -o cells_clean.tif --volume --noise poisson --peak 200\n\n"
     "jaxdenoise denoise sky.tif -o clean.tif --method robust_subspace --outliers-map rays.tif\n\n"
-    "jaxdenoise denoise few.tif -o mean.tif --method hmc --noise poisson --peak 4 "
-    "--std-map std.tif\n\n"
+    "jaxdenoise denoise counts.npy -o mean.npy --method hmc --noise poisson --gain 1 "
+    "--std-map std.npy\n\n"
     "jaxdenoise denoise raw.npy -o raw_clean.npy --method tv --param iterations=100"
 )
 def denoise(

@@ -14,7 +14,8 @@ import jaxdenoise as jd
 from jaxdenoise.app import options, posterior
 from jaxdenoise.app.comparison import add_noise, run_methods
 from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
-from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths, noise_of
+from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths
+from jaxdenoise.app.noise import noise_of
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
@@ -101,7 +102,7 @@ def tune_file(
         source, settings.max_pixels, settings.channel_axis, settings.fill_nonfinite
     )
     axis, method = page.channel_axis, settings.method
-    sigma, estimate = noise_of(values, axis, page.dtype, settings)
+    sigma, estimate = noise_of(values, axis, page.dtype, settings.noise, method)
     with progress_bars() as progress:
         task = progress.add_task(source.name, total=steps)
         start, tuned = tune_array(

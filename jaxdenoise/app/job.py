@@ -14,12 +14,13 @@ import numpy as np
 import jaxdenoise as jd
 from jaxdenoise.app import posterior
 from jaxdenoise.app.inputs import Job, Plan, check_target
+from jaxdenoise.app.noise import noise_of
 from jaxdenoise.app.options import ROBUST, Noise
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.tuning import tune_array
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
-from jaxdenoise.files.pictures import check_holds, read_picture, write_picture
+from jaxdenoise.files.pictures import NPY, TIFF, check_holds, read_picture, write_picture
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,15 @@ def map_paths(
     """Where the maps of one file go; those of quantiles beside the output, `clean_q5.tif`."""
     target = planned.jobs[number].target
     paths = {name: plan.jobs[number].target for name, plan in drawn.items()}
-    for name, path in paths.items():
-        if path.resolve() == target.resolve():
-            raise InputError(f"--{name}-map {path}: is where --out goes")
+    taken = {target.resolve(): "--out"}
     for name in map(quantile_name, settings.quantiles):
         paths[name] = target.with_name(f"{target.stem}_{name}{target.suffix}")
+        taken[paths[name].resolve()] = "--quantiles"
+    for name in drawn:
+        option = f"--{name}-map"
+        other = taken.setdefault(paths[name].resolve(), option)
+        if other != option:
+            raise InputError(f"{option} {paths[name]}: is where {other} goes")
     return paths
 
 
@@ -104,6 +109,8 @@ def denoise_file(
     target_dtype = DEPTHS[settings.bit_depth] if settings.bit_depth else picture.pages[0].dtype
     check_holds(job.target, picture, target_dtype)
     for name, target in maps.items():
+        if name == STD and target.suffix.lower() not in TIFF + NPY:
+            raise InputError(f"--std-map {target}: holds floats; write .tif or .npy")
         check_holds(target, picture, np.dtype(np.float32) if name == STD else target_dtype)
     start = time.perf_counter()
     try:
@@ -166,13 +173,13 @@ def _denoise_pages(
     total = len(picture.pages)
     for number, page in enumerate(picture.pages):
         # Samplers tell of their steps too.
-        step = partial(_advance_within, advance, number, total)
+        _ADVANCE.to = partial(_advance_within, advance, number, total)
         advance(number, total)
         where = f" of page {number + 1}" if total > 1 else ""
         values = _complete(as_float(page.pixels), page.channel_axis, settings, where)
         given = values, page.channel_axis, page.dtype, settings
         if settings.method in posterior.METHODS:
-            results.append(_sample_array(*given, step))
+            results.append(_sample_array(*given))
         else:
             results.append(_denoise_array(*given, detect))
     advance(total, total)
@@ -204,18 +211,16 @@ def _complete(
     return finite(values, channel_axis, fill=settings.fill_nonfinite, where=where)
 
 
-def noise_of(
-    values: np.ndarray, channel_axis: int | None, dtype: np.dtype, settings: Settings
-) -> tuple[Any, float | None]:
-    """What the method is told of the noise, and the number if that was estimated."""
-    sigma: Any = settings.noise.model(dtype)
-    if sigma is not None:
-        return sigma, None
-    robust = settings.method == ROBUST
-    estimate = float(jd.estimate_sigma(values, outliers=robust, channel_axis=channel_axis))
-    if not np.isfinite(estimate):
-        raise InputError("the noise level cannot be estimated; give --sigma NUMBER")
-    return estimate, estimate
+class _Relay:
+    """One callback for all pages, as samplers are compiled for each; it passes on to the page's."""
+
+    to: Callable[[Any, int], None]
+
+    def __call__(self, step: Any, steps: int) -> None:
+        self.to(step, steps)
+
+
+_ADVANCE = _Relay()
 
 
 def _advance_within(
@@ -229,14 +234,13 @@ def _sample_array(
     channel_axis: int | None,
     dtype: np.dtype,
     settings: Settings,
-    step: Callable[[Any, int], None],
 ) -> Denoised:
-    sigma, estimate = noise_of(values, channel_axis, dtype, settings)
+    sigma, estimate = noise_of(values, channel_axis, dtype, settings.noise, settings.method)
     found = posterior.METHODS[settings.method](
         values,
         sigma,
         quantiles=settings.quantiles,
-        callback=step,
+        callback=_ADVANCE,
         channel_axis=channel_axis,
         **settings.parameters,
     )
@@ -247,7 +251,12 @@ def _sample_array(
     if found.quantiles is not None:
         names = map(quantile_name, settings.quantiles)
         maps |= dict(zip(names, np.asarray(found.quantiles), strict=False))
-    return Denoised(result, estimate, maps, found.warning)
+    warning = found.warning
+    rounds = (settings.bit_depth or dtype.kind) not in ("f", "32f")
+    if warning is None and found.std is not None and rounds and np.mean(found.std) < 1:
+        spread = f"{np.mean(found.std):.2g}, the standard deviation"
+        warning = f"whole numbers are coarser than {spread}; convert the file to floats before"
+    return Denoised(result, estimate, maps, warning)
 
 
 def _denoise_array(
@@ -257,7 +266,7 @@ def _denoise_array(
     settings: Settings,
     detect: bool,
 ) -> Denoised:
-    sigma, estimate = noise_of(values, channel_axis, dtype, settings)
+    sigma, estimate = noise_of(values, channel_axis, dtype, settings.noise, settings.method)
     given = {"channel_axis": channel_axis, **settings.parameters}
     if settings.tune:
         _, tuned = tune_array(

@@ -121,8 +121,8 @@ def parse_quantiles(text: str | None) -> tuple[float, ...]:
         percents = [float(part) for part in text.split(",")]
     except ValueError:
         percents = []
-    if not percents or not all(0 < percent < 100 for percent in percents):
-        raise InputError(f"--quantiles must be percentages between 0 and 100, got {text!r}")
+    if not percents or not all(0 < p < 100 for p in percents) or max(percents) < 1:
+        raise InputError(f"--quantiles must be percentages, such as 5,95, got {text!r}")
     return tuple(percent / 100 for percent in dict.fromkeys(percents))
 
 

@@ -95,7 +95,7 @@ def sample(
 
     ```python
     draws = jd.sample(jax.random.key(0), noisy, 0.1, jd.default_prior(noisy, 0.1))
-    low, high = draws.quantiles  # 90 % of the pixels' intensities are between
+    low, high = draws.quantiles  # a pixel is between with a probability of 90 %
     ```
 
     **References:** as `HMC` and `SVGD`; Vehtari, Gelman, Simpson, Carpenter & Buerkner, "Rank-

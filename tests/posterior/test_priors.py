@@ -139,6 +139,14 @@ def test_numbers_scale_from_both_sides(noisy):
     np.testing.assert_allclose((tv + 2 * tv).energy(noisy), 3 * energy)
 
 
+def test_sums(noisy):
+    terms = [jd.HuberTV(1.0, 0.1), 2.0 * jd.HuberTV(0.5, 0.2), jd.RED(jd.bilateral, 0.1)]
+    total = sum(prior.energy(noisy) for prior in terms)
+    np.testing.assert_allclose(sum(terms).energy(noisy), total)
+    with pytest.raises(TypeError):
+        terms[0] + 3.0
+
+
 def test_bad_input(clean, noisy):
     prior = small_prior(clean)
     with pytest.raises(ValueError, match=r"prior was built for an image of shape \(14, 18\)"):

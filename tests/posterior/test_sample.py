@@ -115,6 +115,30 @@ def _lying(x, sigma):
 _lying.defjvp(lambda primals, tangents: (_lying(*primals), 5 * tangents[0]))
 
 
+def test_counts_without_a_prior_have_a_gamma_density():
+    """A prior over images, though chains move in u: p(x | n) is Gamma(n + 1) / peak."""
+    counts = jnp.asarray([[0.0, 1.0, 3.0]]) / 4
+    flat = jd.HuberTV(0.0, 0.1)
+    counted = {"num_chains": 16, "num_warmup": 100, "num_samples": 300}
+    draws = jd.sample(KEY, counts, jd.Poisson(4.0), flat, **counted)
+    n = 4 * counts + 1
+    np.testing.assert_allclose(draws.mean, n / 4, rtol=0.05)
+    np.testing.assert_allclose(draws.std, jnp.sqrt(n) / 4, rtol=0.08)
+    assert draws.divergences == 0
+
+
+def test_lowers_for_every_platform_without_lapack_and_fft(clean, counts):
+    noise = jd.Poisson(4.0)
+    prior = small_prior(clean, noise)
+    for sampler in (jd.HMC(), jd.SVGD(steps=5)):
+        traced = jax.jit(lambda y, s=sampler: jd.sample(KEY, y, noise, prior, sampler=s)).trace(
+            counts
+        )
+        for platform in ("cpu", "cuda", "tpu"):
+            lowered = traced.lower(lowering_platforms=(platform,)).as_text()
+            assert not any(call in lowered for call in ("lapack", "fft", "cusolver")), platform
+
+
 def test_progress_is_told(clean, noisy):
     heard = []
     prior = small_prior(clean)
@@ -170,6 +194,13 @@ def test_bad_input(clean, noisy):
         "quantiles must be between 0 and 1": {"quantiles": (5.0, 95.0)},
         "key must be given for HMC": {"key": None},
         "noise must be finite and not negative": {"noise": -1.0},
+        "sigma must be finite and not negative": {"noise": jd.Gaussian(jnp.asarray(-1.0))},
+        "peak must be finite and positive": {"noise": jd.Poisson(jnp.asarray(0.0))},
+        "noise must be a scalar or broadcast": {"noise": jd.Gaussian(np.ones((3, 1)))},
+        "noisy must be finite": {"noisy": np.full(noisy.shape, np.nan)},
+        "noisy must hold no counts below 0": {"noisy": noisy - 9, "noise": jd.Poisson(4.0)},
+        "prior was built for an image of shape": {"noisy": noisy[1:]},
+        "quantiles must be a tuple of one or more": {"quantiles": ()},
     }.items():
         with pytest.raises(ValueError, match=name):
             jd.sample(**{"key": KEY, "noisy": noisy, "noise": SIGMA, "prior": prior, **given})
