@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from scipy.stats import poisson
 
 import jaxdenoise as jd
 
@@ -153,3 +154,20 @@ def test_zero_photons_come_back_as_zero():
 def test_bad_parameters(make, name):
     with pytest.raises(ValueError, match=name):
         make()
+
+
+def test_likelihood_of_many_photons_in_single_precision(rng):
+    """As double precision has it, also where hundreds of thousands cancel."""
+    for peak in (3.0, 100.0, 6e4):
+        image = rng.uniform(0.2, 1, size=(8, 9))
+        counts = rng.poisson(peak * image) / peak
+        expected = np.sum(poisson.logpmf(np.round(peak * counts), peak * image))
+        single = jd.Poisson(np.float32(peak)).log_likelihood(
+            counts.astype(np.float32), image.astype(np.float32)
+        )
+        np.testing.assert_allclose(single, expected, rtol=1e-4)
+        np.testing.assert_allclose(
+            jd.Poisson(peak).log_likelihood(counts, image), expected, rtol=1e-8
+        )
+    far = jd.Poisson(6e4).log_likelihood(np.array([1.0]), np.array([1e-9]))
+    np.testing.assert_allclose(far, poisson.logpmf(60000, 6e-5), rtol=1e-10)

@@ -43,15 +43,6 @@ def test_every_noise_is_taken_away(noise, clean):
         assert found.image.min() > 0
 
 
-def test_many_photons_in_single_precision(clean):
-    noise = jd.Poisson(jnp.float32(6e4))
-    clean = jnp.asarray(clean, jnp.float32)
-    counts = noise.sample(jax.random.key(0), clean)
-    found = jd.map_estimate(counts, noise, small_prior(clean, noise))
-    assert found.converged
-    assert jd.mse(found.image, clean) < jd.mse(counts, clean)
-
-
 def test_without_noise_the_image_stays(clean, noisy):
     for sigma in (0.0, 1e-7):
         found = jd.map_estimate(noisy.astype(np.float32), sigma, small_prior(clean))
