@@ -10,6 +10,7 @@ except ModuleNotFoundError as missing:
         "jaxdenoise.learn needs: pip install 'jaxdenoise[learn]'", name=missing.name
     ) from missing
 
+from jaxdenoise.learn.augment import Augment as Augment
 from jaxdenoise.learn.denoiser import Denoiser as Denoiser
 from jaxdenoise.learn.folders import split_folders as split_folders
 from jaxdenoise.learn.losses import accuracy as accuracy
