@@ -11,6 +11,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from jaxdenoise.learn.augment import Augment as Augment
+from jaxdenoise.learn.batches import Batches as Batches
 from jaxdenoise.learn.denoiser import Denoiser as Denoiser
 from jaxdenoise.learn.folders import split_folders as split_folders
 from jaxdenoise.learn.losses import accuracy as accuracy
@@ -25,3 +26,6 @@ from jaxdenoise.learn.losses import soft_iou as soft_iou
 from jaxdenoise.learn.models import DnCNN as DnCNN
 from jaxdenoise.learn.models import UNet as UNet
 from jaxdenoise.learn.models import count_parameters as count_parameters
+from jaxdenoise.learn.pairs import Corrupt as Corrupt
+from jaxdenoise.learn.pairs import FolderPairs as FolderPairs
+from jaxdenoise.learn.pairs import chained as chained

@@ -1,0 +1,144 @@
+"""Pairs of input and target, one at a time, and how they become noisy ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax import Array
+from jaxtyping import PRNGKeyArray
+
+from jaxdenoise._core.checks import check_count
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.pages import full_scale
+from jaxdenoise.files.pictures import read_picture
+from jaxdenoise.learn.folders import PARTS, folder_of, paired
+from jaxdenoise.noise import NoiseModel
+
+# Of red, green and blue in grey (ITU-R BT.709).
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+class FolderPairs:
+    """The pairs of one part of a split, read when asked for: `pairs[k]`, `len(pairs)`.
+
+    **Arguments:**
+
+    - `split`: the folder that `split_folders` made.
+    - `part`: `"train"`, `"val"` or `"test"`.
+    - `inputs`, `targets`: the names of the two folders, as in `split_folders`.
+    - `classes`: of targets that are masks; `None` where targets are images. With two classes what
+        is above half of full scale is the second; with more, masks hold the numbers of classes.
+    - `shape`: height and width that all are resized to, images linearly, masks by the nearest
+        pixel; `None` to leave them.
+    - `colour`: three channels, or one: grey images become three equal ones, colours their
+        luminance.
+
+    **Returns:** of a pair, the input, (channels, height, width), of 32-bit floats from 0 to 1 (full
+    scale; floats are left as they are), and the target, the same or labels, int32 of (height,
+    width).
+
+    **Raises:** `InputError`, which names the file, for what `split_folders` refuses, files that
+    cannot be read, targets of another size than their input, and labels beyond the classes;
+    `ValueError` for an unknown part.
+    """
+
+    def __init__(
+        self,
+        split: str | Path,
+        part: str,
+        *,
+        inputs: str = "frames",
+        targets: str = "masks",
+        classes: int | None = 2,
+        shape: tuple[int, int] | None = None,
+        colour: bool = False,
+    ):
+        if part not in PARTS:
+            raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
+        for name, count in (("classes", classes), *(("shape", n) for n in shape or ())):
+            if count is not None:
+                check_count(count, name=name)
+        self.files = paired(*(folder_of(split, part, kind) for kind in (inputs, targets)))
+        self.classes, self.shape, self.colour = classes, shape, colour
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        input_file, target_file = self.files[index]
+        image = read_image(input_file, colour=self.colour)
+        if self.classes is None:
+            target = read_image(target_file, colour=self.colour)
+        else:
+            target = _read_labels(target_file, self.classes)
+        if image.shape[-2:] != target.shape[-2:]:
+            raise InputError(
+                f"{target_file}: is {target.shape[-2]} x {target.shape[-1]}, and {input_file} "
+                f"{image.shape[-2]} x {image.shape[-1]} pixels"
+            )
+        return self._resized(image), self._resized(target)
+
+    def _resized(self, x: np.ndarray) -> np.ndarray:
+        if self.shape is None or x.shape[-2:] == self.shape:
+            return x
+        from PIL import Image
+
+        how = Image.Resampling.BILINEAR if x.dtype == np.float32 else Image.Resampling.NEAREST
+        height, width = self.shape
+        planes = x.reshape(-1, *x.shape[-2:])
+        resized = [Image.fromarray(plane).resize((width, height), how) for plane in planes]
+        return np.stack([np.asarray(r) for r in resized]).reshape(*x.shape[:-2], height, width)
+
+
+def read_image(path: Path, *, colour: bool) -> np.ndarray:
+    """The first page of a file, (channels, height, width), from 0 to 1."""
+    page = read_picture(path).pages[0]
+    pixels = page.pixels.astype(np.float32) / np.float32(full_scale(page.dtype))
+    if not np.isfinite(pixels).all():
+        raise InputError(f"{path}: has pixels that are NaN or infinite")
+    planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    if colour:
+        return np.repeat(planes, 3, axis=0) if len(planes) == 1 else planes
+    return planes if len(planes) == 1 else np.tensordot(_LUMINANCE, planes, 1)[None]
+
+
+def _read_labels(path: Path, classes: int) -> np.ndarray:
+    page = read_picture(path).pages[0]
+    if page.pixels.ndim != 2:
+        raise InputError(f"{path}: a mask must be grey, and has {page.pixels.shape[-1]} channels")
+    if classes == 2:
+        return (page.pixels > full_scale(page.dtype) / 2).astype(np.int32)
+    labels = page.pixels.astype(np.int32)
+    if np.any(labels != page.pixels) or labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"{path}: labels must be from 0 to {classes - 1}, got {page.pixels.max()}")
+    return labels
+
+
+@dataclass(frozen=True)
+class Corrupt:
+    """Noise on the input of a pair, drawn anew for every key: (noisy, clean) from (clean, clean).
+
+    Called as `corrupt(key, image, target)`, as `Augment` is, and after it in `chained`.
+
+    **Arguments:**
+
+    - `noise`: a noise model, such as `jd.Gaussian(25 / 255)`.
+    """
+
+    noise: NoiseModel
+
+    def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
+        return self.noise.sample(key, image), target
+
+
+def chained(*transforms: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
+    """One random transform of a pair after the other, each with a key of its own."""
+
+    def transform(key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
+        for number, one in enumerate(transforms):
+            image, target = one(jax.random.fold_in(key, number), image, target)
+        return image, target
+
+    return transform

@@ -1,0 +1,124 @@
+"""Pairs from folders and batches of them."""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxdenoise as jd
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.learn import Augment, Batches, Corrupt, FolderPairs, chained, split_folders
+
+COUNT = 10
+
+
+@pytest.fixture
+def split(tmp_path, rng):
+    """Ten pairs of 8 x 9 pixels; bright is what the mask is."""
+    for kind in ("frame", "mask"):
+        (tmp_path / f"{kind}s").mkdir()
+    for k in range(COUNT):
+        pixels = rng.integers(0, 256, (8, 9), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "frames" / f"frame_{k}.png")
+        mask = np.where(pixels > 99, np.uint8(255), np.uint8(0))
+        Image.fromarray(mask).save(tmp_path / "masks" / f"mask_{k}.png")
+    split_folders(tmp_path, tmp_path / "split", ratios=(6, 2, 2))
+    return tmp_path / "split"
+
+
+@pytest.fixture
+def numbered():
+    """Pairs that are known by their number."""
+    return [(np.full((1, 4, 5), k, np.float32), np.full((4, 5), k, np.int32)) for k in range(COUNT)]
+
+
+def numbers(batches, how_many=None):
+    found = []
+    for number, (images, targets) in enumerate(batches):
+        if number == how_many:
+            break
+        np.testing.assert_array_equal(images[:, 0], targets)
+        found.append(targets[:, 0, 0].tolist())
+    return found
+
+
+def test_pairs_of_a_folder(split):
+    pairs = FolderPairs(split, "train")
+    assert [len(FolderPairs(split, part)) for part in ("train", "val", "test")] == [6, 2, 2]
+    image, labels = pairs[3]
+    assert (image.shape, image.dtype, labels.shape, labels.dtype) == (
+        (1, 8, 9),
+        np.float32,
+        (8, 9),
+        np.int32,
+    )
+    np.testing.assert_array_equal(labels, image[0] > 99.5 / 255)
+    image, labels = FolderPairs(split, "train", shape=(16, 18), colour=True)[3]
+    assert (image.shape, labels.shape) == ((3, 16, 18), (16, 18))
+    assert set(np.unique(labels)) == {0, 1}
+    clean, same = FolderPairs(split, "val", targets="frames", classes=None)[0]
+    np.testing.assert_array_equal(clean, same)
+
+
+def test_every_epoch_has_every_pair(numbered):
+    first = numbers(Batches(numbered, 5, epochs=2))
+    assert [len(batch) for batch in first] == [5] * 4
+    one, two = (sorted(first[k] + first[k + 1]) for k in (0, 2))
+    assert one == two == list(range(COUNT))
+    assert first[:2] != first[2:]
+    assert numbers(Batches(numbered, 5, epochs=2)) == first
+    assert numbers(Batches(numbered, 5, epochs=2, seed=1)) != first
+    last = Batches(numbered, 4, epochs=1, shuffle=False, keep_last=True)
+    assert numbers(last) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert len(last) == 3
+    assert len(Batches(numbered, 4)) == 2
+
+
+def test_goes_on_from_a_state(numbered):
+    transform = chained(Augment(shift=0.2, horizontal_flip=True), Corrupt(jd.Gaussian(0.1)))
+    batches = Batches([(x, x) for x, _ in numbered], 3, transform=transform)
+    it = iter(batches)
+    for _ in range(4):
+        next(it)
+    state = it.get_state()
+    expected = [next(it) for _ in range(3)]
+    again = iter(batches)
+    again.set_state(state)
+    for a, b in zip(expected, again, strict=False):
+        jax.tree.map(np.testing.assert_array_equal, a, b)
+    noise = np.asarray(expected[0][0] - expected[0][1])
+    assert 0.05 < noise.std() < 0.2
+    assert it.waited > 0
+
+
+def test_hosts_share_the_pairs(numbered):
+    (first,), (second,) = (numbers(Batches(numbered, 5, epochs=1, shard=(k, 2))) for k in (0, 1))
+    assert sorted(first + second) == list(range(COUNT))
+
+
+def test_bad_input(split, numbered):
+    with pytest.raises(ValueError, match="part must be one of train, val, test"):
+        FolderPairs(split, "training")
+    with pytest.raises(InputError, match="no such folder"):
+        FolderPairs(split, "val", targets="labels")
+    with pytest.raises(ValueError, match="batch_size must be a positive integer"):
+        Batches(numbered, 0)
+    with pytest.raises(ValueError, match="pairs must be at least 11, got 10"):
+        Batches(numbered, 11)
+    with pytest.raises(ValueError, match="pairs must be at least 1, got 0"):
+        Batches([], 4, keep_last=True)
+    with pytest.raises(ValueError, match="shard must be a number below"):
+        Batches(numbered, 2, shard=(2, 2))
+    with pytest.raises(InputError, match=r"mask_.*labels must be from 0 to 2"):
+        FolderPairs(split, "train", classes=3)[0]
+
+
+def test_a_file_that_is_no_image_ends_the_epoch_by_name(split):
+    pairs = FolderPairs(split, "train")
+    broken, other = pairs.files[2].input, pairs.files[4].target
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(other)
+    with pytest.raises(InputError, match=f"{other.name}: is 3 x 4, and .* 8 x 9 pixels"):
+        list(Batches(pairs, 2, epochs=1))
+    broken.write_bytes(broken.read_bytes()[:50])
+    with pytest.raises(InputError, match=broken.name):
+        list(Batches(pairs, 2, epochs=1, shuffle=False))
