@@ -1,0 +1,103 @@
+"""What hears of every epoch of `fit`, and may end it."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from jaxdenoise._core.checks import check_choice, check_nonnegative
+from jaxdenoise.files.pictures import atomic_path
+
+Logs = dict[str, Any]
+
+
+@runtime_checkable
+class Callback(Protocol):
+    """`monitor` is the name of the metric that it needs, or `None`."""
+
+    monitor: str | None
+
+    def heard(self, logs: Logs, state: Any) -> bool:
+        """Of an epoch: its metrics and the state at its end. Whether to stop."""
+        ...
+
+
+class EarlyStopping:
+    """Stop where a metric has not improved for some epochs. The four words mean what Keras's do.
+
+    **Arguments:**
+
+    - `monitor`: the name of a metric, such as `"val_dice"`.
+    - `mode`: `"max"` if more is better, or `"min"`.
+    - `patience`: it stops at the end of this epoch in a row without an improvement.
+    - `min_delta`: what is not more than this better than the best is no improvement.
+
+    **Raises:** `ValueError` for an unknown mode, or numbers that are negative.
+    """
+
+    def __init__(
+        self,
+        monitor: str,
+        mode: Literal["min", "max"],
+        patience: int = 3,
+        min_delta: float = 0.1,
+    ):
+        check_choice(mode, ("min", "max"), name="mode")
+        check_nonnegative(patience, name="patience")
+        check_nonnegative(min_delta, name="min_delta")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self._sign = 1 if mode == "max" else -1
+        self.best, self.waited = -math.inf, 0
+
+    def heard(self, logs: Logs, state: Any) -> bool:
+        now = self._sign * float(logs[self.monitor])
+        self.waited += 1
+        if now - self.min_delta > self.best:
+            self.best, self.waited = now, 0
+        return self.waited >= self.patience and self.waited > 0
+
+
+class History:
+    """Write the metrics of all epochs after each: to a `.csv` or a `.json` file, whole or not.
+
+    Epochs that the file has already, of a run that goes on, stay in it.
+
+    **Raises:** `ValueError` for another extension.
+    """
+
+    monitor = None
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if self.path.suffix not in (".csv", ".json"):
+            raise ValueError(f"path must end in .csv or .json, got {path}")
+
+    def heard(self, logs: Logs, state: Any) -> bool:
+        before = [row for row in self.read() if row["epoch"] < logs["epoch"]]
+        rows = [*before, logs]
+        with atomic_path(self.path, overwrite=True) as temporary:
+            if self.path.suffix == ".json":
+                temporary.write_text(json.dumps(rows, indent=1) + "\n")
+                return False
+            with open(temporary, "w", newline="") as file:
+                table = csv.DictWriter(file, list(logs), extrasaction="ignore")
+                table.writeheader()
+                table.writerows({k: json.dumps(v) for k, v in row.items()} for row in rows)
+        return False
+
+    def read(self) -> list[Logs]:
+        """The rows of the file; none if there is none."""
+        if not self.path.exists():
+            return []
+        if self.path.suffix == ".json":
+            return json.loads(self.path.read_text())
+        with open(self.path, newline="") as file:
+            return [{k: json.loads(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def check_monitors(callbacks: Sequence[Callback], names: Sequence[str]) -> None:
+    for callback in callbacks:
+        if callback.monitor is not None and callback.monitor not in names:
+            raise ValueError(f"monitor must be one of {', '.join(names)}, got {callback.monitor!r}")
