@@ -14,10 +14,14 @@ from jaxdenoise.learn.augment import Augment as Augment
 from jaxdenoise.learn.batches import Batches as Batches
 from jaxdenoise.learn.callbacks import EarlyStopping as EarlyStopping
 from jaxdenoise.learn.callbacks import History as History
+from jaxdenoise.learn.checkpoints import ModelCheckpoint as ModelCheckpoint
+from jaxdenoise.learn.checkpoints import load_model as load_model
+from jaxdenoise.learn.checkpoints import load_state as load_state
 from jaxdenoise.learn.denoiser import Denoiser as Denoiser
 from jaxdenoise.learn.fit import Fitted as Fitted
 from jaxdenoise.learn.fit import State as State
 from jaxdenoise.learn.fit import fit as fit
+from jaxdenoise.learn.fit import initial_state as initial_state
 from jaxdenoise.learn.folders import split_folders as split_folders
 from jaxdenoise.learn.losses import accuracy as accuracy
 from jaxdenoise.learn.losses import charbonnier as charbonnier

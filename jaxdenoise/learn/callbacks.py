@@ -44,19 +44,31 @@ class EarlyStopping:
         patience: int = 3,
         min_delta: float = 0.1,
     ):
-        check_choice(mode, ("min", "max"), name="mode")
         check_nonnegative(patience, name="patience")
         check_nonnegative(min_delta, name="min_delta")
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
-        self._sign = 1 if mode == "max" else -1
-        self.best, self.waited = -math.inf, 0
+        self.monitor, self.patience = monitor, patience
+        self._best = Best(mode, min_delta)
+        self._waited = 0
 
     def heard(self, logs: Logs, state: Any) -> bool:
-        now = self._sign * float(logs[self.monitor])
-        self.waited += 1
-        if now - self.min_delta > self.best:
-            self.best, self.waited = now, 0
-        return self.waited >= self.patience and self.waited > 0
+        self._waited = 0 if self._best.improved(float(logs[self.monitor])) else self._waited + 1
+        return self._waited >= max(self.patience, 1)
+
+
+class Best:
+    """The best value so far."""
+
+    def __init__(self, mode: str, min_delta: float = 0.0):
+        check_choice(mode, ("min", "max"), name="mode")
+        self._sign = 1 if mode == "max" else -1
+        self._best, self._min_delta = -math.inf, min_delta
+
+    def improved(self, value: float) -> bool:
+        """Whether it is better by more than `min_delta`; then it is the best."""
+        better = self._sign * value - self._min_delta > self._best
+        if better:
+            self._best = self._sign * value
+        return better
 
 
 class History:

@@ -96,13 +96,12 @@ def fit(
     scores = {"loss": loss, **(metrics or {})}
     names = [*scores, *(f"val_{name}" for name in scores if val is not None)]
     check_monitors(callbacks, names)
-    optimizer = optax.adam(1e-3) if optimizer is None else optimizer
-    optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
-    parameters, fixed = eqx.partition(model, eqx.is_inexact_array)
+    optimizer = _clipped(optimizer, clip)
+    fixed = eqx.partition(model, eqx.is_inexact_array)[1]
     evaluate = _evaluation(fixed, scores, half_precision)
     step = _step(evaluate, optimizer, average)
     if state is None:
-        state = State(parameters, parameters, optimizer.init(parameters), 0, {})
+        state = _state(model, optimizer)
     batches = iter(train)
     if state.data:
         batches.set_state(state.data)
@@ -132,6 +131,25 @@ def fit(
         if any(enough):
             break
     return Fitted(eqx.combine(state.average, fixed), history, state)
+
+
+def initial_state(
+    model: eqx.Module, optimizer: optax.GradientTransformation | None = None
+) -> State:
+    """Where `fit` begins with a model and an optimiser, and what `load_state` loads is like."""
+    return _state(model, _clipped(optimizer, 1.0))
+
+
+def _state(model: eqx.Module, optimizer: optax.GradientTransformation) -> State:
+    parameters = eqx.filter(model, eqx.is_inexact_array)
+    return State(parameters, parameters, optimizer.init(parameters), 0, {})
+
+
+def _clipped(
+    optimizer: optax.GradientTransformation | None, clip: float
+) -> optax.GradientTransformation:
+    optimizer = optax.adam(1e-3) if optimizer is None else optimizer
+    return optax.chain(optax.clip_by_global_norm(clip), optimizer)
 
 
 def _evaluation(fixed: Any, scores: Mapping[str, Loss], half: bool) -> Callable[..., dict]:

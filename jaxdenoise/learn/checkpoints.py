@@ -1,0 +1,146 @@
+"""Checkpoints: the state of a run on the disk, by orbax, whole or not there."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from jaxdenoise.files.errors import InputError
+from jaxdenoise.learn.callbacks import Best, Logs
+from jaxdenoise.learn.fit import State
+
+_ARRAYS = "parameters", "average", "optimizer"
+
+
+class ModelCheckpoint:
+    """Save the state after every epoch in `folder/last`, and that of the best one in `folder/best`.
+
+    Of each there is one at a time; the one before goes when the new one is whole. A run that was
+    killed goes on from the last, `load_state(folder, initial_state(model, optimizer))`, to the
+    parameters of an unbroken one.
+
+    **Arguments:**
+
+    - `folder`: made if it is missing.
+    - `monitor`, `mode`: of the best epoch: the name of a metric, and `"max"` if more is better, or
+        `"min"`. Without a monitor only the last is saved.
+    - `save_best_only`: not the last.
+
+    **Raises:** `ValueError` for an unknown mode, or `save_best_only` without a monitor.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        *,
+        save_best_only: bool = False,
+    ):
+        if save_best_only and monitor is None:
+            raise ValueError("monitor must be given for save_best_only, got None")
+        self.folder, self.monitor, self.save_best_only = Path(folder), monitor, save_best_only
+        self._best = Best(mode)
+        if monitor is not None and (before := _told(self.folder, "best")) is not None:
+            self._best.improved(before["logs"][monitor])
+
+    def heard(self, logs: Logs, state: State) -> bool:
+        if not self.save_best_only:
+            self._save("last", logs, state)
+        if self.monitor is not None and self._best.improved(float(logs[self.monitor])):
+            self._save("best", logs, state)
+        return False
+
+    def _save(self, which: str, logs: Logs, state: State) -> None:
+        import orbax.checkpoint as ocp
+
+        told = {"logs": logs, "epoch": state.epoch, "data": state.data}
+        told["shapes"] = {name: _shapes(getattr(state, name)) for name in _ARRAYS}
+        arrays = {name: _named(getattr(state, name)) for name in _ARRAYS}
+        saved = {name: ocp.args.StandardSave(leaves) for name, leaves in arrays.items() if leaves}
+        with _manager(self.folder / which) as manager:
+            # Orbax takes an epoch that it has for saved already.
+            if state.epoch in manager.all_steps():
+                return
+            manager.save(
+                state.epoch, args=ocp.args.Composite(told=ocp.args.JsonSave(told), **saved)
+            )
+
+
+def load_state(
+    folder: str | Path, like: State, *, which: Literal["last", "best"] = "last"
+) -> State | None:
+    """The state that `ModelCheckpoint` saved, or `None` if there is none yet.
+
+    **Arguments:**
+
+    - `folder`: of the checkpoints.
+    - `like`: `initial_state(model, optimizer)` of the same model and optimiser.
+    - `which`: the last, or the best by its monitor.
+
+    **Raises:** `InputError`, which names the folder, for that of another model or optimiser.
+    """
+    told = _told(Path(folder), which)
+    if told is None:
+        return None
+    parts = {
+        name: _loaded(Path(folder), which, told, name, getattr(like, name)) for name in _ARRAYS
+    }
+    return State(**parts, epoch=told["epoch"], data=told["data"])
+
+
+def load_model(
+    folder: str | Path, model: eqx.Module, *, which: Literal["last", "best"] = "best"
+) -> Any:
+    """`model` with the parameters that `ModelCheckpoint` saved, averaged where they were.
+
+    **Raises:** `InputError`, which names the folder, where there is none, or one of another model.
+    """
+    told = _told(Path(folder), which)
+    if told is None:
+        raise InputError(f"{Path(folder) / which}: there is no checkpoint")
+    parameters, fixed = eqx.partition(model, eqx.is_inexact_array)
+    return eqx.combine(_loaded(Path(folder), which, told, "average", parameters), fixed)
+
+
+def _told(folder: Path, which: str) -> dict[str, Any] | None:
+    import orbax.checkpoint as ocp
+
+    if not (folder / which).is_dir():
+        return None
+    with _manager(folder / which) as manager:
+        epoch = manager.latest_step()
+        if epoch is None:
+            return None
+        return manager.restore(epoch, args=ocp.args.Composite(told=ocp.args.JsonRestore())).told
+
+
+def _loaded(folder: Path, which: str, told: dict[str, Any], name: str, like: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    if told["shapes"][name] != _shapes(like):
+        raise InputError(f"{folder / which}: is the checkpoint of another model or optimiser")
+    leaves = _named(like)
+    if not leaves:
+        return like
+    wanted = {name: ocp.args.StandardRestore(leaves)}
+    with _manager(folder / which) as manager:
+        found = manager.restore(told["epoch"], args=ocp.args.Composite(**wanted))[name]
+    return jax.tree.unflatten(jax.tree.structure(like), [found[k] for k in leaves])
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    return {str(k): leaf for k, leaf in enumerate(jax.tree.leaves(tree))}
+
+
+def _shapes(tree: Any) -> list[str]:
+    return [f"{x.dtype} {np.shape(x)}" for x in jax.tree.leaves(tree)]
+
+
+def _manager(folder: Path) -> Any:
+    import orbax.checkpoint as ocp
+
+    options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+    return ocp.CheckpointManager(folder.resolve(), options=options)
