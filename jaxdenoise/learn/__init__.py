@@ -38,3 +38,5 @@ from jaxdenoise.learn.models import count_parameters as count_parameters
 from jaxdenoise.learn.pairs import Corrupt as Corrupt
 from jaxdenoise.learn.pairs import FolderPairs as FolderPairs
 from jaxdenoise.learn.pairs import chained as chained
+from jaxdenoise.learn.through import Learnable as Learnable
+from jaxdenoise.learn.through import Through as Through
