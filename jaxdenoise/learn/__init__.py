@@ -33,8 +33,10 @@ from jaxdenoise.learn.losses import focal as focal
 from jaxdenoise.learn.losses import predicted as predicted
 from jaxdenoise.learn.losses import soft_iou as soft_iou
 from jaxdenoise.learn.models import DnCNN as DnCNN
+from jaxdenoise.learn.models import FCN32s as FCN32s
 from jaxdenoise.learn.models import UNet as UNet
 from jaxdenoise.learn.models import count_parameters as count_parameters
+from jaxdenoise.learn.models import load_vgg16 as load_vgg16
 from jaxdenoise.learn.pairs import Corrupt as Corrupt
 from jaxdenoise.learn.pairs import FolderPairs as FolderPairs
 from jaxdenoise.learn.pairs import chained as chained

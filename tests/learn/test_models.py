@@ -8,6 +8,7 @@ import pytest
 
 import jaxdenoise as jd
 from jaxdenoise import learn
+from jaxdenoise.files.errors import InputError
 
 KEY = jax.random.key(0)
 
@@ -22,6 +23,8 @@ def test_numbers_of_parameters_are_those_documented():
     for network, given, count in (
         (learn.UNet, {}, 31_030_593),
         (learn.UNet, {"width": 16}, 1_940_817),
+        (learn.FCN32s, {}, 134_264_641),
+        (learn.FCN32s, {"width": 8}, 2_099_881),
         (learn.DnCNN, {}, 555_137),
         (learn.DnCNN, {"width": 24, "depth": 10}, 42_121),
     ):
@@ -62,6 +65,58 @@ def test_enlarging_is_a_transposed_convolution():
         dimension_numbers=("NCHW", "OIHW", "NCHW"),
     )  # fmt: skip
     np.testing.assert_allclose(layer(x), same[0], atol=1e-5)
+
+
+@pytest.fixture
+def vgg(tmp_path):
+    """A file of random weights of VGG-16's names, of two channels where it has 64."""
+    from safetensors.numpy import save_file
+
+    rng, tensors = np.random.default_rng(0), {}
+
+    def add(name, *shape):
+        tensors[f"{name}.weight"] = rng.normal(size=shape).astype(np.float32)
+        tensors[f"{name}.bias"] = rng.normal(size=shape[:1]).astype(np.float32)
+
+    before = 3
+    layers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+    for number, channels in zip(layers, (2, 2, 4, 4, 8, 8, 8, *[16] * 6), strict=True):
+        add(f"features.{number}", channels, before, 3, 3)
+        before = channels
+    add("classifier.0", 128, 16 * 49)
+    add("classifier.3", 128, 128)
+    save_file(tensors, tmp_path / "vgg16.safetensors")
+    return tmp_path / "vgg16.safetensors", tensors
+
+
+def test_fcn_keeps_the_size_and_loads_vgg(vgg):
+    path, tensors = vgg
+    network = learn.load_vgg16(learn.FCN32s.initialise(KEY, width=2), path)
+    np.testing.assert_array_equal(network.blocks[2].layers[1].weight, tensors["features.12.weight"])
+    np.testing.assert_array_equal(
+        network.blocks[4].layers[2].bias[:, 0, 0], tensors["features.28.bias"]
+    )
+    wide = tensors["classifier.0.weight"].reshape(128, 16, 7, 7)
+    np.testing.assert_array_equal(network.connected[0].weight, wide)
+    grey = learn.load_vgg16(learn.FCN32s.initialise(KEY, in_channels=1, width=2), path)
+    image = jax.random.uniform(KEY, (1, 40, 33))
+    first, same = grey.blocks[0].layers[0], network.blocks[0].layers[0]
+    np.testing.assert_allclose(first(image), same(jnp.repeat(image, 3, axis=0)), atol=1e-4)
+    assert grey(image).shape == (1, 40, 33)
+
+
+def test_vgg_that_does_not_fit(vgg, tmp_path):
+    from safetensors.numpy import save_file
+
+    path, tensors = vgg
+    with pytest.raises(InputError, match=r"features.0.weight is \(2, 3, 3, 3\), not \(4"):
+        learn.load_vgg16(learn.FCN32s.initialise(KEY, width=4), path)
+    save_file({k: v for k, v in tensors.items() if k != "features.7.bias"}, path)
+    with pytest.raises(InputError, match="has no tensor features"):
+        learn.load_vgg16(learn.FCN32s.initialise(KEY, width=2), path)
+    path.write_text("words")
+    with pytest.raises(InputError, match="no file of safetensors"):
+        learn.load_vgg16(learn.FCN32s.initialise(KEY, width=2), path)
 
 
 def test_denoiser_obeys_the_laws_of_denoisers(denoiser, rng):
