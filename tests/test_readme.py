@@ -43,7 +43,11 @@ def test_shell_snippets_name_real_commands_and_options():
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     for line in filter(lambda line: line.startswith("jaxdenoise"), lines):
         name, *words = line.partition("#")[0].split()[1:]
-        options = {o for p in commands[name].params for o in (*p.opts, *p.secondary_opts)}
+        command = commands[name]
+        if hasattr(command, "commands"):  # a group of them
+            name, *words = words
+            command = command.commands[name]
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
         assert {w for w in words if w.startswith("-")} <= options, line
 
 

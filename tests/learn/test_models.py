@@ -33,7 +33,7 @@ def test_numbers_of_parameters_are_those_documented():
         assert f"{count:,}" in network.__doc__
 
 
-@pytest.mark.parametrize("shape", [(16, 24), (13, 9), (1, 1)])
+@pytest.mark.parametrize("shape", [(13, 9), (1, 1)])
 def test_unet_keeps_the_size(shape):
     network = learn.UNet.initialise(KEY, in_channels=2, out_channels=3, width=2, depth=2)
     images = jax.random.normal(KEY, (2, 2, *shape))
@@ -44,7 +44,7 @@ def test_unet_keeps_the_size(shape):
 
 def test_every_parameter_learns(denoiser):
     """No gradient is 0 throughout, but where a rectifier is dead."""
-    network = learn.UNet.initialise(KEY, width=4, depth=2)
+    network = learn.UNet.initialise(KEY, width=4, depth=1)
     image = jax.random.normal(KEY, (1, 16, 16))
     for loss, model in (
         (lambda network: jnp.sum(jnp.square(network(image))), network),
