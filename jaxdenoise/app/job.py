@@ -236,6 +236,8 @@ def _sample_array(
     settings: Settings,
 ) -> Denoised:
     sigma, estimate = noise_of(values, channel_axis, dtype, settings.noise, settings.method)
+    if settings.method in posterior.SAMPLERS and isinstance(sigma, float) and sigma == 0:
+        raise InputError("the noise is 0, and leaves nothing to sample; take --method map")
     found = posterior.METHODS[settings.method](
         values,
         sigma,

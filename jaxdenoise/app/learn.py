@@ -27,9 +27,9 @@ def split(
     debug: Debug = False,
 ) -> None:
     """Pair inputs and targets by their numbers, and split them into train, val and test."""
-    from jaxdenoise.learn import split_folders
-
     with one_line_errors(debug), progress_bars() as progress:
+        from jaxdenoise.learn import split_folders
+
         files = progress.add_task("files", total=None)
         options.parse_choice(link, "--link", LINKS)
         counts = split_folders(

@@ -1,5 +1,6 @@
 """`jaxdenoise learn`: from folders to what was learned."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,16 @@ def test_split(run, data):
     assert done.status == 0, done.err
     assert done.out.strip() == "data: 10 pairs -> out: train 6, val 2, test 2"
     assert len(list(Path("out").rglob("*.png"))) == 20
+
+
+def test_without_the_extra(run, data, monkeypatch):
+    loaded = [name for name in sys.modules if name.startswith("jaxdenoise.learn")]
+    for name in (*loaded, "equinox"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "equinox", None)
+    done = run("learn", "split", "data", "out")
+    assert done.status == 1
+    assert done.err.splitlines()[-1].endswith("needs: pip install 'jaxdenoise[learn]'")
 
 
 @pytest.mark.parametrize(

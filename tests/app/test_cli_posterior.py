@@ -56,6 +56,7 @@ def test_most_probable_image(run, noisy, prior_that_compiles_fast):
         (["--method", "map", "--quantiles", "5,95"], ["--quantiles", "hmc or svgd, not map"]),
         (["--method", "hmc", "--quantiles", "5,hundred"], ["--quantiles", "percentages"]),
         (["--method", "hmc", "--quantiles", "0"], ["--quantiles", "percentages"]),
+        (["--method", "hmc", "--sigma", "0"], ["in.npy", "nothing to sample"]),
         (["--method", "hmc", "--tune"], ["--tune", "hmc"]),
         (["--method", "svgd", "--volume"], ["--volume", "svgd"]),
         (["--method", "hmc", "--std-map", "s.png"], ["--std-map s.png", ".tif or .npy"]),
@@ -71,7 +72,7 @@ def test_most_probable_image(run, noisy, prior_that_compiles_fast):
 )
 def test_bad_input(run, noisy, prior_that_compiles_fast, options, words):
     np.save("in.npy", noisy(8, 9, dtype=np.float32))
-    given = [] if "--noise" in options else ["--sigma", 0.1]
+    given = [] if {"--noise", "--sigma"} & {*options} else ["--sigma", 0.1]
     run("denoise", "in.npy", "-o", "out.npy", *given, *options).failed_with(*words)
     assert [path.name for path in Path.cwd().iterdir()] == ["in.npy"]
 
