@@ -39,7 +39,7 @@ def test_hmc_agrees_with_the_closed_form(gaussian):
     assert draws.converged
     assert draws.ess.min() > 200
     assert draws.samples.shape == (200, 4, 32, 32)
-    ess = bulk_ess(draws.samples.reshape(200, 4, -1)).reshape(mean.shape)
+    ess = jax.jit(bulk_ess)(draws.samples.reshape(200, 4, -1)).reshape(mean.shape)
     errors = np.abs(draws.mean - mean) / (std / np.sqrt(ess))
     assert np.mean(errors < 4) >= 0.99
     assert np.mean(errors) > 0.3, "the standard error is overrated"
