@@ -34,7 +34,7 @@ def inpaint(planes: Array, known: Array) -> Array:
     that holds something known prevailing. NaN where a plane has nothing known.
     """
     steps = [1]
-    while 3 * steps[-1] < 3 * max(planes.shape[1:]):
+    while steps[-1] < max(planes.shape[1:]):
         steps.append(3 * steps[-1])
     around = [jnp.asarray(np.stack([_neighbours(n, k) for k in steps])) for n in planes.shape[1:]]
     weights = jnp.asarray(_COARSER ** np.arange(len(steps)), planes.dtype)
@@ -53,7 +53,7 @@ def inpaint(planes: Array, known: Array) -> Array:
 
 
 def _sum_of_three(x: Array, neighbours: Array, axis: int) -> Array:
-    before, after = (jnp.take(x, indices, axis=axis, mode="clip") for indices in neighbours)
+    before, after = _taken(x, neighbours, axis)
     return before + x + after
 
 
@@ -65,8 +65,12 @@ def _median_of_three(x: Array, axis: int) -> Array:
 
 def mirrored_neighbours(x: Array, axis: int, step: int) -> tuple[Array, Array]:
     """The pixels so many before and after along an axis, the image continued by reflection."""
-    before, after = _neighbours(x.shape[axis], step)
-    return jnp.take(x, before, axis=axis, mode="clip"), jnp.take(x, after, axis=axis, mode="clip")
+    return _taken(x, _neighbours(x.shape[axis], step), axis)
+
+
+def _taken(x: Array, neighbours: Array | np.ndarray, axis: int) -> tuple[Array, Array]:
+    before, after = (jnp.take(x, indices, axis=axis, mode="clip") for indices in neighbours)
+    return before, after
 
 
 def _neighbours(size: int, step: int) -> np.ndarray:

@@ -106,7 +106,7 @@ def denoise_file(
         channel_axis=settings.channel_axis,
         volume=settings.volume,
     )
-    target_dtype = DEPTHS[settings.bit_depth] if settings.bit_depth else picture.pages[0].dtype
+    target_dtype = _written_dtype(picture.pages[0].dtype, settings)
     check_holds(job.target, picture, target_dtype)
     for name, target in maps.items():
         if name == STD and target.suffix.lower() not in TIFF + NPY:
@@ -121,7 +121,7 @@ def denoise_file(
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from error
     seconds = time.perf_counter() - start
-    dtypes = [_page_dtype(page, settings) for page in picture.pages]
+    dtypes = [_written_dtype(page.dtype, settings) for page in picture.pages]
     together = list(zip(results, picture.pages, dtypes, strict=True))
     clipped = [clipped_share(found.values, page.dtype, dtype) for found, page, dtype in together]
     pages = tuple(_finished(page, found.values, dtype) for found, page, dtype in together)
@@ -157,8 +157,8 @@ def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None
         raise
 
 
-def _page_dtype(page: Page, settings: Settings) -> np.dtype:
-    return DEPTHS[settings.bit_depth] if settings.bit_depth else page.dtype
+def _written_dtype(dtype: np.dtype, settings: Settings) -> np.dtype:
+    return DEPTHS[settings.bit_depth] if settings.bit_depth else dtype
 
 
 def _finished(page: Page, values: np.ndarray, dtype: np.dtype) -> Page:
@@ -254,7 +254,7 @@ def _sample_array(
         names = map(quantile_name, settings.quantiles)
         maps |= dict(zip(names, np.asarray(found.quantiles), strict=False))
     warning = found.warning
-    rounds = (settings.bit_depth or dtype.kind) not in ("f", "32f")
+    rounds = _written_dtype(dtype, settings).kind != "f"
     if warning is None and found.std is not None and rounds and np.mean(found.std) < 1:
         spread = f"{np.mean(found.std):.2g}, the standard deviation"
         warning = f"whole numbers are coarser than {spread}; convert the file to floats before"

@@ -96,12 +96,11 @@ def fit(
     scores = {"loss": loss, **(metrics or {})}
     names = [*scores, *(f"val_{name}" for name in scores if val is not None)]
     check_monitors(callbacks, names)
-    optimizer = _clipped(optimizer, clip)
     fixed = eqx.partition(model, eqx.is_inexact_array)[1]
     evaluate = _evaluation(fixed, scores, half_precision)
-    step = _step(evaluate, optimizer, average)
+    step = _step(evaluate, _clipped(optimizer, clip), average)
     if state is None:
-        state = _state(model, optimizer)
+        state = initial_state(model, optimizer)
     batches = iter(train)
     if state.data:
         batches.set_state(state.data)
@@ -137,12 +136,10 @@ def initial_state(
     model: eqx.Module, optimizer: optax.GradientTransformation | None = None
 ) -> State:
     """Where `fit` begins with a model and an optimiser, and what `load_state` loads is like."""
-    return _state(model, _clipped(optimizer, 1.0))
-
-
-def _state(model: eqx.Module, optimizer: optax.GradientTransformation) -> State:
     parameters = eqx.filter(model, eqx.is_inexact_array)
-    return State(parameters, parameters, optimizer.init(parameters), 0, {})
+    # Clipping has no memory: any bound begins alike.
+    memory = _clipped(optimizer, 1.0).init(parameters)
+    return State(parameters, parameters, memory, 0, {})
 
 
 def _clipped(
