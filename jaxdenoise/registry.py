@@ -84,7 +84,7 @@ def denoise(
     image: ArrayLike,
     sigma: ArrayLike | NoiseModel | None = None,
     *,
-    method: str | None = None,
+    method: str | Callable[..., Array] | None = None,
     channel_axis: int | None = None,
     **parameters,
 ) -> Float[Array, "..."]:
@@ -99,8 +99,8 @@ def denoise(
     - `sigma`: the noise. A standard deviation in units of the image (a scalar or a map), a noise
         model (`Gaussian`, `Impulse`, `Poisson`, `PoissonGaussian`), or `None` to estimate Gaussian
         noise by `estimate_sigma`, for `robust_subspace` among outliers.
-    - `method`: one of `methods()`; `None` for `subspace`, for `nlm` on volumes, and for
-        `robust_subspace` with `Impulse` noise.
+    - `method`: one of `methods()`, or a denoiser of your own, `f(image, sigma, *, channel_axis)`;
+        `None` for `subspace`, for `nlm` on volumes, and for `robust_subspace` with `Impulse` noise.
     - `channel_axis`: the axis of the channels, `None` for grey.
     - `parameters`: keyword arguments of the method; after a transform strengths such as `h` or
         `weight` are in its units, where sigma is 1.
@@ -122,8 +122,11 @@ def denoise(
         is_volume = jnp.ndim(image) - (channel_axis is not None) == 3
         usual = _ROBUST if isinstance(sigma, Impulse) else "subspace"
         method = "nlm" if is_volume else usual
-    check_choice(method, methods(), name="method")
-    denoiser = _METHODS[method]
+    if callable(method):
+        denoiser = method
+    else:
+        check_choice(method, methods(), name="method")
+        denoiser = _METHODS[method]
     if sigma is None:
         mask = parameters.get("mask") if method == _ROBUST else None
         known = image if mask is None else without_masked(image, mask, channel_axis)

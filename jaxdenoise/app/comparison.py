@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdenoise as jd
+from jaxdenoise.app.options import find_method
 from jaxdenoise.files.errors import one_line
 
 
@@ -56,10 +57,10 @@ def run_method(
     channel_axis: int | None,
 ) -> Result:
     """Twice: the first call compiles and the second does not."""
-    image, denoise = jnp.asarray(noisy), jd.shard(jd.denoise)
+    image, denoise = jnp.asarray(noisy), jd.shard(find_method(name, "--methods"))
 
     def call() -> Any:
-        return jax.block_until_ready(denoise(image, sigma, method=name, channel_axis=channel_axis))
+        return jax.block_until_ready(denoise(image, sigma, channel_axis=channel_axis))
 
     try:
         first, _ = _timed(call)

@@ -3,10 +3,13 @@
 import inspect
 import math
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import jax
 import numpy as np
 
 import jaxdenoise as jd
@@ -165,14 +168,30 @@ def parse_methods(text: str | None) -> list[str]:
 
 
 def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
-    """One of the library's, and as `--method` one of the posterior's."""
+    """One of the library's, the folder of one that was learned, or a posterior's as `--method`."""
     others = posterior.METHODS if option == "--method" else {}
     if name in others:
         return others[name]
-    if name not in jd.methods():
-        known = ", ".join((*jd.methods(), *others))
-        raise InputError(f"{option} must be one of {known}, got {name!r}")
-    return getattr(jd, name)
+    if name in jd.methods():
+        return getattr(jd, name)
+    if Path(name).is_dir():
+        return learned_denoiser(name)
+    known = ", ".join((*jd.methods(), *others))
+    raise InputError(f"{option} must be one of {known} or the folder of a run, got {name!r}")
+
+
+@cache
+def learned_denoiser(folder: str) -> Callable[..., Any]:
+    """Of a run of `jaxdenoise learn train`, compiled."""
+    from jaxdenoise.learn import load_denoiser
+
+    denoiser = load_denoiser(folder)
+
+    @partial(jax.jit, static_argnames="channel_axis")
+    def learned(image: Any, sigma: Any, *, channel_axis: int | None = None) -> Any:
+        return denoiser(image, sigma, channel_axis=channel_axis)
+
+    return learned
 
 
 def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -187,24 +206,38 @@ def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter
 def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
     """`NAME=VALUE` texts as keyword arguments of the method called `name`."""
     method = find_method(name)
-    known = method_parameters(method)
+    known = {key: parameter.default for key, parameter in method_parameters(method).items()}
     hints = get_type_hints(method)
-    values: dict[str, Any] = {}
+    return {
+        key: parse_value(key, value, known[key], hints.get(key, Any))
+        for key, value in split_assignments(texts, known, name).items()
+    }
+
+
+def split_assignments(
+    texts: Sequence[str],
+    known: Sequence[str] | Mapping[str, Any],
+    owner: str,
+    *,
+    option: str = "--param",
+) -> dict[str, str]:
+    """`NAME=VALUE` texts by their names, each of which is known and is given once."""
+    values: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals:
-            raise InputError(f"--param must be NAME=VALUE, got {text!r}")
+            raise InputError(f"{option} must be NAME=VALUE, got {text!r}")
         if key not in known:
             listed = ", ".join(known) or "none"
-            raise InputError(f"--param {key}: {name} has no such parameter; it has {listed}")
+            raise InputError(f"{option} {key}: {owner} has no such parameter; it has {listed}")
         if key in values:
-            raise InputError(f"--param {key} is given twice")
-        values[key] = _parse_value(key, value.strip(), known[key].default, hints.get(key, Any))
+            raise InputError(f"{option} {key} is given twice")
+        values[key] = value.strip()
     return values
 
 
-def _parse_value(key: str, text: str, default: Any, hint: Any) -> Any:
+def parse_value(key: str, text: str, default: Any, hint: Any) -> Any:
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     choices = [c for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
     if choices:

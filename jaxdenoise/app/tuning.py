@@ -35,7 +35,8 @@ def tune_array(
     told = noise if isinstance(noise, float) else 1.0
     if told == 0:
         raise InputError("there is no noise to tune for: sigma is 0")
-    defaults = {k: float(v) for k, v in jd.strengths(method, told, channels=channels).items()}
+    known = jd.strengths(method, told, channels=channels) if method in jd.methods() else {}
+    defaults = {k: float(v) for k, v in known.items()}
     if not defaults:
         raise InputError(f"{method} has no strength that could be tuned")
     chosen = {name: given[name] for name in defaults if given.get(name) is not None}

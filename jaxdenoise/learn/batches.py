@@ -1,6 +1,6 @@
 """Batches of pairs, read ahead on the host and transformed on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -20,9 +20,11 @@ class Batches:
 
     **Arguments:**
 
-    - `pairs`: anything with `len(pairs)` and `pairs[k]`, an input and a target as arrays of the
-        same shapes for all k: `FolderPairs`, a list, an object of your own.
-    - `batch_size`: pairs of a batch.
+    - `pairs`: anything with `len(pairs)` and `pairs[k]`, an input and a target as arrays, whose
+        last axes are height and width: `FolderPairs`, a list, an object of your own.
+    - `batch_size`: pairs of a batch, which are of the same shapes, unless it is 1.
+    - `crop`: height and width of a random part of every pair, cut before it gets to the device;
+        what is smaller is continued by reflection. `None` for whole ones.
     - `transform`: called as `transform(key, image, target)` on one pair, such as `Augment(...)`,
         `Corrupt(noise)`, or `chained` ones; `None` for none.
     - `epochs`: how often all pairs come, or `None`, without end.
@@ -43,6 +45,7 @@ class Batches:
         pairs: Any,
         batch_size: int,
         *,
+        crop: tuple[int, int] | None = None,
         transform: Callable[..., tuple[Array, Array]] | None = None,
         epochs: int | None = None,
         shuffle: bool = True,
@@ -53,7 +56,7 @@ class Batches:
         ahead: int = 4,
     ):
         given = {"batch_size": batch_size, "epochs": epochs, "threads": threads, "ahead": ahead}
-        for name, count in given.items():
+        for name, count in (*given.items(), *(("crop", size) for size in crop or ())):
             if count is not None:
                 check_count(count, name=name)
         number, hosts = (jax.process_index(), jax.process_count()) if shard is None else shard
@@ -66,8 +69,8 @@ class Batches:
             )
         self.batch_size, self.keep_last = batch_size, keep_last
         self._transform = None if transform is None else jax.jit(jax.vmap(_from_seed(transform)))
-        self._read = _reader(pairs, (number, hosts), seed if shuffle else None, epochs, seed)
-        self._read = self._read.batch(batch_size, drop_remainder=not keep_last)
+        self._read = _reader(pairs, (number, hosts), shuffle, epochs, seed, crop)
+        self._read = self._read.batch(batch_size, drop_remainder=not keep_last, batch_fn=_stacked)
         self._options = {"num_threads": threads, "prefetch_buffer_size": ahead * threads}
 
     def __len__(self) -> int:
@@ -110,19 +113,51 @@ class BatchIterator:
 
 
 def _reader(
-    pairs: Any, shard: tuple[int, int], order: int | None, epochs: int | None, seed: int
+    pairs: Any,
+    shard: tuple[int, int],
+    shuffle: bool,
+    epochs: int | None,
+    seed: int,
+    crop: tuple[int, int] | None,
 ) -> Any:
     """A seed and a pair at a time."""
     import grain
 
+    def seeded(pair: tuple, rng: np.random.Generator) -> tuple:
+        key = rng.integers(2**32, dtype=np.uint32)
+        return key, *(pair if crop is None else _cropped(pair, crop, rng))
+
     read = grain.MapDataset.source(pairs)[shard[0] :: shard[1]].seed(seed)
-    if order is not None:
-        read = read.shuffle(order)
-    return read.repeat(epochs).random_map(_seeded)
+    if shuffle:
+        read = read.shuffle(seed)
+    return read.repeat(epochs).random_map(seeded)
 
 
-def _seeded(pair: tuple, rng: np.random.Generator) -> tuple:
-    return rng.integers(2**32, dtype=np.uint32), *pair
+def _cropped(pair: tuple, size: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
+    """The same part of both."""
+    shape = np.shape(pair[0])[-2:]
+    missing = [max(n - m, 0) for n, m in zip(size, shape, strict=True)]
+    top, left = (int(rng.integers(max(m - n, 0) + 1)) for n, m in zip(size, shape, strict=True))
+    cropped = []
+    for x in map(np.asarray, pair):
+        if any(missing):
+            before = [(0, 0)] * (x.ndim - 2)
+            x = np.pad(x, [*before, *((0, m) for m in missing)], mode="symmetric")
+        cropped.append(x[..., top : top + size[0], left : left + size[1]])
+    return cropped
+
+
+def _stacked(elements: Sequence[tuple]) -> tuple[np.ndarray, ...]:
+    for name, parts in zip(
+        ("inputs", "targets"), list(zip(*elements, strict=True))[1:], strict=True
+    ):
+        shapes = sorted({np.shape(part) for part in parts})
+        if len(shapes) > 1:
+            raise ValueError(
+                f"pairs must have {name} of one shape for batches of them, got {shapes[0]} and "
+                f"{shapes[-1]}; a crop makes them equal"
+            )
+    return tuple(np.stack(part) for part in zip(*elements, strict=True))
 
 
 def _from_seed(transform: Callable[..., tuple[Array, Array]]) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from jaxdenoise._core.checks import check_choice, check_nonnegative
 from jaxdenoise.files.pictures import atomic_path
@@ -13,18 +13,26 @@ from jaxdenoise.files.pictures import atomic_path
 Logs = dict[str, Any]
 
 
-@runtime_checkable
-class Callback(Protocol):
-    """`monitor` is the name of the metric that it needs, or `None`."""
+class Callback:
+    """What hears of a run; of its own, it does nothing.
 
-    monitor: str | None
+    `monitor` is the name of the metric that it needs, or `None`.
+    """
+
+    monitor: str | None = None
+
+    def began(self, state: Any) -> None:
+        """Before the first step, with the state to go on from."""
+
+    def stepped(self, epoch: int, step: int, steps: int) -> None:
+        """After every step of those of an epoch."""
 
     def heard(self, logs: Logs, state: Any) -> bool:
         """Of an epoch: its metrics and the state at its end. Whether to stop."""
-        ...
+        return False
 
 
-class EarlyStopping:
+class EarlyStopping(Callback):
     """Stop where a metric has not improved for some epochs. The four words mean what Keras's do.
 
     **Arguments:**
@@ -51,7 +59,8 @@ class EarlyStopping:
         self._waited = 0
 
     def heard(self, logs: Logs, state: Any) -> bool:
-        self._waited = 0 if self._best.improved(float(logs[self.monitor])) else self._waited + 1
+        improved = self._best.improved(float(logs[str(self.monitor)]))
+        self._waited = 0 if improved else self._waited + 1
         return self._waited >= max(self.patience, 1)
 
 
@@ -71,15 +80,13 @@ class Best:
         return better
 
 
-class History:
+class History(Callback):
     """Write the metrics of all epochs after each: to a `.csv` or a `.json` file, whole or not.
 
     Epochs that the file has already, of a run that goes on, stay in it.
 
     **Raises:** `ValueError` for another extension.
     """
-
-    monitor = None
 
     def __init__(self, path: str | Path):
         self.path = Path(path)

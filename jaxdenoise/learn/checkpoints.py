@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.learn.callbacks import Best, Logs
+from jaxdenoise.learn.callbacks import Best, Callback, Logs
 from jaxdenoise.learn.fit import State
 
 _ARRAYS = "parameters", "average", "optimizer"
 
 
-class ModelCheckpoint:
+class ModelCheckpoint(Callback):
     """Save the state after every epoch in `folder/last`, and that of the best one in `folder/best`.
 
     Of each there is one at a time; the one before goes when the new one is whole. A run that was
@@ -28,7 +28,8 @@ class ModelCheckpoint:
         `"min"`. Without a monitor only the last is saved.
     - `save_best_only`: not the last.
 
-    **Raises:** `ValueError` for an unknown mode, or `save_best_only` without a monitor.
+    **Raises:** `ValueError` for an unknown mode, or `save_best_only` without a monitor;
+    `InputError`, which names the folder, where a run begins that is not the one saved there.
     """
 
     def __init__(
@@ -46,11 +47,21 @@ class ModelCheckpoint:
         if monitor is not None and (before := _told(self.folder, "best")) is not None:
             self._best.improved(before["logs"][monitor])
 
+    def began(self, state: State) -> None:
+        # The best is saved before the last: a run that was killed between is one epoch behind it.
+        for which, ahead in (("last", 0), ("best", 1)):
+            told = _told(self.folder, which)
+            if told is not None and told["epoch"] > state.epoch + ahead:
+                raise InputError(
+                    f"{self.folder / which}: is epoch {told['epoch']} of another run; go on from "
+                    f"it, or choose another folder"
+                )
+
     def heard(self, logs: Logs, state: State) -> bool:
-        if not self.save_best_only:
-            self._save("last", logs, state)
         if self.monitor is not None and self._best.improved(float(logs[self.monitor])):
             self._save("best", logs, state)
+        if not self.save_best_only:
+            self._save("last", logs, state)
         return False
 
     def _save(self, which: str, logs: Logs, state: State) -> None:

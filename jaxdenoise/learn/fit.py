@@ -1,6 +1,7 @@
 """Training: one compiled step, over and over, on all devices of this host."""
 
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -14,8 +15,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxdenoise._core.checks import check_count, check_positive, check_share
 from jaxdenoise.learn.batches import Batches
 from jaxdenoise.learn.callbacks import Callback, Logs, check_monitors
+from jaxdenoise.learn.unsupervised import ModelLoss
 
-Loss = Callable[[Array, Array], Array]
+Loss = Callable[[Array, Array], Array] | ModelLoss
 
 
 class State(NamedTuple):
@@ -66,11 +68,12 @@ def fit(
         trained.
     - `train`, `val`: `Batches`, of `train` without end (`epochs=None`), of `val` of one epoch.
     - `loss`, `metrics`: of one output and its target, such as `dice_loss` and
-        `{"dice": dice_coefficient}`; batches are averaged. Metrics are logged as `loss`, `dice`,
-        `val_loss` and `val_dice`.
+        `{"dice": dice_coefficient}`, or a `ModelLoss`, such as `sure_loss`; batches are averaged.
+        Metrics are logged as `loss`, `dice`, `val_loss` and `val_dice`; beside them the `seconds`
+        of an epoch, and of these the share spent `waiting` for data.
     - `optimizer`: of optax, with its schedule. Default: `optax.adam(1e-3)`.
     - `epochs`, `steps_per_epoch`: of these; a step takes a batch, an epoch by default `len(train)`.
-    - `callbacks`: heard at the end of every epoch, in order, such as `EarlyStopping`.
+    - `callbacks`: hear of every step and epoch, in order, such as `EarlyStopping`.
     - `clip`: the largest norm of a gradient.
     - `average`: decay of the moving average of the parameters, such as 0.999, which is then
         evaluated and returned; 0 for none.
@@ -106,13 +109,20 @@ def fit(
         batches.set_state(state.data)
     devices = Mesh(np.asarray(jax.local_devices()), ("batch",))
     learned = jax.device_put(tuple(state[:3]), NamedSharding(devices, PartitionSpec()))
+    for callback in callbacks:
+        callback.began(state)
     history: list[Logs] = []
     for epoch in range(state.epoch + 1, epochs + 1):
-        found = []
-        for _ in range(steps):
+        start, waited, found = perf_counter(), batches.waited, []
+        for number in range(steps):
             learned, each = step(learned, _placed(next(batches), devices))
             found.append(each)
+            # One step is computed while the next batch is made; not more are in the queue.
+            jax.block_until_ready(found[-2:][0])
+            for callback in callbacks:
+                callback.stepped(epoch, number + 1, steps)
         logs = _mean(found, [1] * steps)
+        seconds, waited = perf_counter() - start, batches.waited - waited
         # The last step may have spoilt parameters that no loss has seen yet.
         if not (np.isfinite(logs["loss"]) and _all_finite(learned[0])):
             raise FloatingPointError(
@@ -122,6 +132,7 @@ def fit(
             logs |= {
                 f"val_{k}": v for k, v in _validated(evaluate, learned[1], val, devices).items()
             }
+        logs |= {"seconds": round(seconds, 3), "waiting": round(waited / seconds, 4)}
         history.append({"epoch": epoch, **logs})
         parameters, mean, memory = learned
         state = State(parameters, mean, memory, epoch, batches.get_state())
@@ -165,7 +176,12 @@ def _evaluation(fixed: Any, scores: Mapping[str, Loss], half: bool) -> Callable[
         def of_one(x: Array, target: Array) -> dict[str, Array]:
             output = model(x)
             output = output.astype(jnp.float32) if half else output
-            return {name: score(output, target) for name, score in scores.items()}
+            return {
+                name: score.of(model, x, target)
+                if isinstance(score, ModelLoss)
+                else score(output, target)
+                for name, score in scores.items()
+            }
 
         each = jax.vmap(of_one)(inputs, targets)
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), each)

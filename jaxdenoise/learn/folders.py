@@ -29,7 +29,7 @@ def split_folders(
     out: str | Path,
     *,
     inputs: str = "frames",
-    targets: str = "masks",
+    targets: str | None = "masks",
     ratios: tuple[float | int, ...] = (70, 20, 10),
     seed: int = 230,
     link: Literal["copy", "hardlink", "symlink"] = "copy",
@@ -52,13 +52,13 @@ def split_folders(
 
     - `root`, `out`: the folder that holds those of inputs and targets, and the one to fill.
     - `inputs`, `targets`: the names of the two folders; images other than PNG, TIFF, JPEG and NPY,
-        and what begins with a dot, are passed over.
+        and what begins with a dot, are passed over. Without `targets`, `None`, inputs are alone.
     - `ratios`: of train, val and test; only their ratios count. One of 0 leaves its part empty.
     - `seed`: of the order. Pairs of the same numbers are split in the same way, whatever the names.
     - `link`: how files get there. Links cost no space; hard ones need one file system.
     - `progress`: called as `progress(done, files)`.
 
-    **Returns:** the number of pairs in each part.
+    **Returns:** the number of pairs, or of inputs, in each part.
 
     **Raises:** `InputError`, which names the file, for folders that are missing or empty, files
     without a number, with the number of another, or without a partner; for too few pairs for the
@@ -68,13 +68,14 @@ def split_folders(
     check_choice(link, tuple(_PLACE), name="link")
     if len(ratios) != 3 or not all(np.isfinite(r) and r >= 0 for r in ratios) or not ratios[0]:
         raise ValueError(f"ratios must be three, not negative, the first positive, got {ratios}")
-    parts = _cut(paired(Path(root) / inputs, Path(root) / targets), ratios, seed)
+    kinds = [kind for kind in (inputs, targets) if kind is not None]
+    parts = _cut(paired(Path(root) / kinds[0], Path(root) / kinds[-1]), ratios, seed)
     plan = {}
     for part, pairs in parts.items():
-        for kind, at in ((inputs, 0), (targets, 1)):
+        for at, kind in enumerate(kinds):
             folder = folder_of(out, part, kind)
             plan |= {folder / pair[at].name: pair[at] for pair in pairs}
-    missing = _checked(plan, {folder_of(out, part, k) for part in PARTS for k in (inputs, targets)})
+    missing = _checked(plan, {folder_of(out, part, k) for part in PARTS for k in kinds})
     for folder in {path.parent for path in missing}:
         folder.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(missing):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import PRNGKeyArray
@@ -14,10 +15,12 @@ from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pages import full_scale
 from jaxdenoise.files.pictures import read_picture
 from jaxdenoise.learn.folders import PARTS, folder_of, paired
-from jaxdenoise.noise import NoiseModel
+from jaxdenoise.noise import NoiseModel, estimate_sigma
 
 # Of red, green and blue in grey (ITU-R BT.709).
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+# A quarter of what rounding to 8 bits does.
+_LEAST_NOISE = 0.25 * 12**-0.5 / 255
 
 
 class FolderPairs:
@@ -27,7 +30,8 @@ class FolderPairs:
 
     - `split`: the folder that `split_folders` made.
     - `part`: `"train"`, `"val"` or `"test"`.
-    - `inputs`, `targets`: the names of the two folders, as in `split_folders`.
+    - `inputs`, `targets`: the names of the two folders, as in `split_folders`. Without `targets`,
+        `None`, the input is its own target.
     - `classes`: of targets that are masks; `None` where targets are images. With two classes what
         is above half of full scale is the second; with more, masks hold the numbers of classes.
     - `shape`: height and width that all are resized to, images linearly, masks by the nearest
@@ -50,7 +54,7 @@ class FolderPairs:
         part: str,
         *,
         inputs: str = "frames",
-        targets: str = "masks",
+        targets: str | None = "masks",
         classes: int | None = 2,
         shape: tuple[int, int] | None = None,
         colour: bool = False,
@@ -60,7 +64,10 @@ class FolderPairs:
         for name, count in (("classes", classes), *(("shape", n) for n in shape or ())):
             if count is not None:
                 check_count(count, name=name)
-        self.files = paired(*(folder_of(split, part, kind) for kind in (inputs, targets)))
+        if targets is None and classes is not None:
+            raise ValueError(f"classes must be None without targets, got {classes}")
+        folders = [folder_of(split, part, kind) for kind in (inputs, targets) if kind is not None]
+        self.files = paired(folders[0], folders[-1])
         self.classes, self.shape, self.colour = classes, shape, colour
 
     def __len__(self) -> int:
@@ -131,6 +138,57 @@ class Corrupt:
 
     def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
         return self.noise.sample(key, image), target
+
+
+@dataclass(frozen=True)
+class AddNoise:
+    """Gaussian noise on the input of a pair, of a standard deviation drawn anew for every key.
+
+    Called as `add_noise(key, image, target)`, as `Augment` is, and after it in `chained`.
+
+    **Arguments:**
+
+    - `low`, `high`: of the standard deviation, which is uniform between.
+    - `unit`: whether both become images in units of that noise, as `AtUnitNoise` wants them.
+
+    **Raises:** `ValueError` unless 0 < low <= high.
+    """
+
+    low: float
+    high: float
+    unit: bool = False
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high < np.inf:
+            raise ValueError(f"low must be positive and at most high, got {self.low}, {self.high}")
+
+    def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
+        level, drawn = jax.random.split(key)
+        sigma = jax.random.uniform(level, (), image.dtype, self.low, self.high)
+        noisy = image + sigma * jax.random.normal(drawn, image.shape, image.dtype)
+        return (noisy / sigma, target / sigma) if self.unit else (noisy, target)
+
+
+@dataclass(frozen=True)
+class ToUnitNoise:
+    """Both images of a pair in units of the noise of the first.
+
+    Called as `to_unit_noise(key, image, target)`, as `Augment` is, and after it in `chained`.
+
+    **Arguments:**
+
+    - `sigma`: of the noise, or `None` to estimate it from every image by `jd.estimate_sigma`.
+    """
+
+    sigma: float | None = None
+
+    def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
+        sigma = self.sigma
+        if sigma is None:
+            # Where the estimate is 0, of a flat part, the noise is not in units of it.
+            sigma = jnp.maximum(estimate_sigma(image, channel_axis=0), _LEAST_NOISE)
+            sigma = sigma.astype(image.dtype)
+        return image / sigma, target / sigma
 
 
 def chained(*transforms: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:

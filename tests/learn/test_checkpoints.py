@@ -32,10 +32,8 @@ def trained(pairs, epochs, callbacks=(), state=None):
     )  # fmt: skip
 
 
-class Killed:
+class Killed(learn.Callback):
     """In the middle of an epoch's callbacks, once it is saved."""
-
-    monitor = None
 
     def heard(self, logs, state):
         if logs["epoch"] == 2:

@@ -1,0 +1,132 @@
+"""Searches: one run for each choice of settings, and what the choice does."""
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdenoise._core.checks import check_count
+from jaxdenoise.files.pictures import atomic_path
+from jaxdenoise.learn.callbacks import Callback
+from jaxdenoise.learn.recipes import Recipe
+from jaxdenoise.learn.runs import train_run
+
+Setting = dict[str, Any]
+
+
+def grid(choices: Mapping[str, Sequence[Any]]) -> list[Setting]:
+    """Every combination of the values of every setting."""
+    return [
+        dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())
+    ]
+
+
+def draws(choices: Mapping[str, Sequence[Any]], count: int, *, seed: int = 0) -> list[Setting]:
+    """So many random combinations.
+
+    **Arguments:**
+
+    - `choices`: the values of a setting, each as probable as the others, or `(low, high)` of two
+        floats, between which it is uniform in its logarithm, or uniform if one is not positive.
+
+    **References:** Bergstra & Bengio, "Random search for hyper-parameter optimization", JMLR 2012.
+    """
+    check_count(count, name="count")
+    rng = np.random.default_rng(seed)
+
+    def drawn(values: Sequence[Any]) -> Any:
+        if isinstance(values, tuple):
+            low, high = values
+            if min(low, high) > 0:
+                return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+            return float(rng.uniform(low, high))
+        return values[int(rng.integers(len(values)))]
+
+    return [{name: drawn(values) for name, values in choices.items()} for _ in range(count)]
+
+
+def sweep(
+    folder: str | Path,
+    split: str | Path,
+    recipe: Recipe,
+    settings: Sequence[Setting],
+    *,
+    callbacks: Callable[[int, Setting], Sequence[Callback]] = lambda number, setting: (),
+) -> list[dict[str, Any]]:
+    """Train a run for each of some changes of a recipe, and draw what they do.
+
+    The folder gets the runs `000`, `001` and so on, the table `sweep.csv` and the picture
+    `sweep.png`, both after every run: the epochs before it stopped and the best value of what it
+    monitors, against each setting. A sweep that was killed goes on when called again.
+
+    **Arguments:**
+
+    - `folder`, `split`, `recipe`: as for `train_run`.
+    - `settings`: changes of the recipe, such as `grid` and `draws` make, all of the same names.
+    - `callbacks`: of a run, by its number and its settings.
+
+    **Returns:** the rows of the table: `run`, the settings, `epochs`, `best_epoch`, and the best
+    value under the name of the monitor.
+
+    **Raises:** as `train_run`; `ValueError` for changes that the recipe does not allow, before
+    any run.
+    """
+    folder = Path(folder)
+    recipes = [replace(recipe, **setting) for setting in settings]
+    rows: list[dict[str, Any]] = []
+    for number, (changed, setting) in enumerate(zip(recipes, settings, strict=True)):
+        name = f"{number:03d}"
+        run = train_run(folder / name, split, changed, callbacks=callbacks(number, setting))
+        monitor, mode = changed.monitored
+        best = (max if mode == "max" else min)(run.history, key=lambda row: row[monitor])
+        found = {"epochs": len(run.history), "best_epoch": best["epoch"], monitor: best[monitor]}
+        rows.append({"run": name, **setting, **found})
+        _write_table(folder / "sweep.csv", rows)
+        _draw(folder / "sweep.png", rows, list(setting), monitor, mode)
+    return rows
+
+
+def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_path(path, overwrite=True) as temporary, open(temporary, "w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(
+            {k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()} for row in rows
+        )
+
+
+def _draw(
+    path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[str], monitor: str, mode: str
+) -> None:
+    """A column for each setting: numbers along an axis, words at places of their own."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(names), 6), layout="constrained")
+    panels = figure.subplots(2, len(names), squeeze=False, sharey="row")
+    best = (max if mode == "max" else min)(rows, key=lambda row: row[monitor])
+    for column, name in enumerate(names):
+        values = [row[name] for row in rows]
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        known = sorted(set(values)) if numbers else sorted(set(map(str, values)))
+        for axes, measured in zip(panels[:, column], ("epochs", monitor), strict=True):
+            for row in rows:
+                x = row[name] if numbers else known.index(str(row[name]))
+                marked = {"color": "C1", "marker": "*", "markersize": 13} if row is best else {}
+                axes.plot(x, row[measured], **{"color": "C0", "marker": "o", **marked})
+            if numbers and min(values) > 0 and max(values) > 8 * min(values):
+                axes.set_xscale("log")
+            if not numbers:
+                axes.set_xticks(range(len(known)), known)
+                axes.margins(x=0.3)
+            axes.grid(alpha=0.3)
+        panels[1, column].set_xlabel(name.replace("_", " "))
+    panels[0, 0].set_ylabel("epochs before it stopped")
+    panels[1, 0].set_ylabel(f"best {monitor.replace('_', ' ')}")
+    figure.suptitle(f"best: run {best['run']}, {monitor.replace('_', ' ')} {best[monitor]:.4g}")
+    with atomic_path(path, overwrite=True) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
