@@ -68,6 +68,7 @@ def draw_curves(
                     x, y = ([row[k] for row in known] for k in ("epoch", key))
                     axes.plot(x, y, color=colour, label=label, **style)
         axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     with atomic_path(Path(path), overwrite=True) as temporary:

@@ -54,7 +54,7 @@ TASKS: dict[str, dict[str, Any]] = {
 MODELS: dict[str, dict[str, int]] = {
     "unet": {"width": 16, "depth": 4},
     "fcn32s": {"width": 16, "depth": 5},
-    "dncnn": {"width": 24, "depth": 10},
+    "dncnn": {"width": 32, "depth": 10},
 }
 LOSSES: dict[str, dict[str, Loss]] = {
     "segment": {
@@ -88,7 +88,7 @@ class Recipe:
 
     - `model`: `"unet"`, `"fcn32s"` (to segment) or `"dncnn"` (to denoise); by default `"unet"` to
         segment, `"dncnn"` to denoise.
-    - `width`, `depth`: of the network; by default 16 and 4 (`unet`), 16 (`fcn32s`), 24 and 10
+    - `width`, `depth`: of the network; by default 16 and 4 (`unet`), 16 (`fcn32s`), 32 and 10
         (`dncnn`), which two cores train in minutes.
     - `weights`: a file for `load_vgg16`, for `fcn32s`.
     - `through`: a method of `jd.methods()` in front of a segmenter, see `Through`; it begins with
@@ -256,23 +256,11 @@ class Recipe:
         return [*transforms, Probe()] if self.loss == "sure" else transforms
 
     def build(self) -> eqx.Module:
-        """The network before training, and what stands around it."""
-        key, channels = jax.random.key(self.seed), 3 if self.colour else 1
-        width, depth = int(self.width or 0), int(self.depth or 0)
-        outputs = channels if self.task == "denoise" else self.classes
-        outputs = 1 if self.task == "segment" and self.classes == 2 else outputs
-        if self.model == "unet":
-            network = UNet.initialise(
-                key, in_channels=channels, out_channels=outputs, width=width, depth=depth
-            )
-        elif self.model == "fcn32s":
-            network = FCN32s.initialise(
-                key, in_channels=channels, out_channels=outputs, width=width
-            )
-            if self.weights is not None:
-                network = load_vgg16(network, self.weights)
-        else:
-            network = DnCNN.initialise(key, channels=channels, width=width, depth=depth)
+        """The network before training, in single precision, and what stands around it."""
+        network, channels = self._network(), 3 if self.colour else 1
+        network = jax.tree.map(
+            lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, network
+        )
         if self.task == "denoise":
             return AtUnitNoise(Denoiser(network, channels))
         if self.through is None:
@@ -281,6 +269,20 @@ class Recipe:
             self.through, sigma=self.noise or 0.0, channels=channels, frozen=self.frozen
         )
         return Through(first, network)
+
+    def _network(self) -> eqx.Module:
+        key, channels = jax.random.key(self.seed), 3 if self.colour else 1
+        width, depth = int(self.width or 0), int(self.depth or 0)
+        if self.model == "dncnn":
+            return DnCNN.initialise(key, channels=channels, width=width, depth=depth)
+        # Of two classes one number tells both.
+        classes = 1 if self.classes == 2 else self.classes
+        outputs = {"segment": classes, "denoise": channels}[self.task]
+        given = {"in_channels": channels, "out_channels": outputs, "width": width}
+        if self.model == "unet":
+            return UNet.initialise(key, **given, depth=depth)
+        network = FCN32s.initialise(key, **given)
+        return network if self.weights is None else load_vgg16(network, self.weights)
 
     def scores(self) -> tuple[Loss, dict[str, Loss]]:
         """The loss and the metrics."""

@@ -227,7 +227,7 @@ def test_a_method_that_fails_is_reported_and_the_others_shown(run, photo, monkey
     def broken(image, sigma, **options):
         raise ValueError("image is too small")
 
-    monkeypatch.setattr(jd, "denoise", broken)
+    monkeypatch.setattr(jd, "tv", broken)
     done = run("compare", photo, "--add-noise", 20)
     assert done.status != 0
     assert "tv: image is too small" in done.err

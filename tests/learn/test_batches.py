@@ -7,7 +7,16 @@ from PIL import Image
 
 import jaxdenoise as jd
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.learn import Augment, Batches, Corrupt, FolderPairs, chained, split_folders
+from jaxdenoise.learn import (
+    AddNoise,
+    Augment,
+    Batches,
+    Corrupt,
+    FolderPairs,
+    ToUnitNoise,
+    chained,
+    split_folders,
+)
 
 COUNT = 10
 
@@ -122,3 +131,55 @@ def test_a_file_that_is_no_image_ends_the_epoch_by_name(split):
     broken.write_bytes(broken.read_bytes()[:50])
     with pytest.raises(InputError, match=broken.name):
         list(Batches(pairs, 2, epochs=1, shuffle=False))
+
+
+def test_crops_are_the_same_part_of_both(rng):
+    """Also of images of different sizes; what is too small is continued by reflection."""
+    images = [rng.normal(size=(1, 6 + k, 9 - k)).astype(np.float32) for k in range(3)]
+    batches = Batches([(x, x[0]) for x in images], 3, crop=(6, 8), epochs=30)
+    found = list(batches)
+    starts = set()
+    for inputs, targets in found:
+        assert inputs.shape == (3, 1, 6, 8)
+        np.testing.assert_array_equal(inputs[:, 0], targets)
+        starts |= {float(x[0, 0]) for x in targets}
+    # Two corners of the first, two rows of the second, three of the third.
+    assert starts == {float(x) for x in (*images[0][0, 0, :2], *images[1][0, :2, 0],
+                                         *images[2][0, :3, 0])}  # fmt: skip
+    narrow = next(t for _, targets in found for t in targets if t[0, 0] == images[2][0, 0, 0])
+    np.testing.assert_array_equal(narrow[:, 7], narrow[:, 6])
+    again = list(Batches([(x, x[0]) for x in images], 3, crop=(6, 8), epochs=30))
+    jax.tree.map(np.testing.assert_array_equal, again, found)
+    with pytest.raises(ValueError, match=r"inputs of one shape .*; a crop makes them equal"):
+        list(Batches([(x, x[0]) for x in images], 3, epochs=1))
+    with pytest.raises(ValueError, match="crop must be a positive integer"):
+        Batches(images, 3, crop=(0, 4))
+
+
+def test_units_of_the_noise(rng):
+    clean = jax.numpy.asarray(rng.normal(size=(1, 40, 50)))
+    noisy, target = AddNoise(0.1, 0.4, unit=True)(jax.random.key(1), clean, clean)
+    assert abs(np.std(noisy - target) - 1) < 0.05
+    sigmas = [float(clean[0, 0, 0] / AddNoise(0.1, 0.4, unit=True)(key, clean, clean)[1][0, 0, 0])
+              for key in jax.random.split(jax.random.key(0), 20)]  # fmt: skip
+    assert 0.1 <= min(sigmas) < 0.2 < 0.3 < max(sigmas) <= 0.4
+    dark = jax.numpy.zeros_like(clean)
+    noisy, same = AddNoise(0.3, 0.3)(jax.random.key(1), dark, dark)
+    np.testing.assert_array_equal(same, dark)
+    unit, _ = ToUnitNoise(0.3)(jax.random.key(0), noisy, same)
+    np.testing.assert_allclose(unit, noisy / 0.3)
+    unit, _ = ToUnitNoise()(jax.random.key(0), noisy, same)
+    np.testing.assert_allclose(unit, noisy / jd.estimate_sigma(noisy, channel_axis=0))
+    assert np.isfinite(ToUnitNoise()(jax.random.key(0), dark, dark)[0]).all()
+    with pytest.raises(ValueError, match="low must be positive"):
+        AddNoise(0.0, 1.0)
+
+
+def test_inputs_alone(tmp_path, split):
+    counts = split_folders(split.parent, tmp_path / "alone", targets=None, ratios=(6, 2, 2))
+    assert counts == {"train": 6, "val": 2, "test": 2}
+    assert not list((tmp_path / "alone").rglob("mask*"))
+    clean, same = FolderPairs(tmp_path / "alone", "val", targets=None, classes=None)[0]
+    np.testing.assert_array_equal(clean, same)
+    with pytest.raises(ValueError, match="classes must be None without targets"):
+        FolderPairs(tmp_path / "alone", "val", targets=None)

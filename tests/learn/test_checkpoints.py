@@ -83,5 +83,8 @@ def test_bad_input(tmp_path):
     learn.ModelCheckpoint(tmp_path).heard({}, state._replace(epoch=1))
     with pytest.raises(InputError, match="last: is the checkpoint of another model"):
         learn.load_model(tmp_path, network(width=4), which="last")
+    with pytest.raises(InputError, match="last: is epoch 1 of another run; go on from it, or"):
+        learn.ModelCheckpoint(tmp_path).began(state)
+    learn.ModelCheckpoint(tmp_path).began(state._replace(epoch=1))
     with pytest.raises(InputError, match="last: is the checkpoint of another model or optimiser"):
         learn.load_state(tmp_path, learn.initial_state(network(), optax.sgd(0.1)))

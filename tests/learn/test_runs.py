@@ -1,0 +1,171 @@
+"""Runs in folders: they go on, refuse what is not theirs, and know what they learned."""
+
+import json
+import shutil
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxdenoise as jd
+from jaxdenoise import learn
+from jaxdenoise.files.errors import InputError
+
+SMALL = {"model": "unet", "width": 2, "depth": 1, "batch_size": 3, "steps": 3, "crop": 12}
+SEGMENT = learn.Recipe(**SMALL, epochs=4, rotation=10.0, patience=4)
+DENOISE = learn.Recipe(
+    **{**SMALL, "model": "dncnn"}, task="denoise", add_noise=(0.05, 0.2), epochs=2
+)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    """Ten pairs; bright is what the mask is. One of them is larger than the others."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for kind in ("frame", "mask"):
+        (root / f"{kind}s").mkdir()
+    for k in range(10):
+        waves = np.add.outer(np.sin(np.arange(16 + (k == 3)) / 2), np.cos(np.arange(18) / 3 + k))
+        pixels = np.clip(128 + 50 * waves + 5 * rng.normal(size=waves.shape), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / "frames" / f"frame_{k}.png")
+        mask = np.where(pixels > 128, np.uint8(255), np.uint8(0))
+        Image.fromarray(mask).save(root / "masks" / f"mask_{k}.png")
+    learn.split_folders(root, root / "split", ratios=(6, 2, 2))
+    return root / "split"
+
+
+@pytest.fixture(scope="module")
+def segmenter(split, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, learn.train_run(folder, split, SEGMENT)
+
+
+def arrays(model):
+    return jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+
+
+class Killed(learn.Callback):
+    def heard(self, logs, state):
+        if logs["epoch"] == 2:
+            raise KeyboardInterrupt
+        return False
+
+
+def test_a_killed_run_ends_where_an_unbroken_one_does(split, segmenter, tmp_path):
+    folder, whole = segmenter
+    assert {p.name for p in folder.iterdir()} == {
+        *("recipe.json", "history.csv", "curves.png", "last", "best")
+    }
+    with pytest.raises(KeyboardInterrupt):
+        learn.train_run(tmp_path / "run", split, SEGMENT, callbacks=[Killed()])
+    again = learn.train_run(tmp_path / "run", split, SEGMENT)
+    jax.tree.map(np.testing.assert_array_equal, arrays(again.model), arrays(whole.model))
+    for name in ("seconds", "waiting"):
+        for row in (*again.history, *whole.history):
+            row.pop(name, None)
+    assert again.history == whole.history
+    assert [row["epoch"] for row in whole.history] == [1, 2, 3, 4]
+    # What has ended is only loaded.
+    before = (tmp_path / "run" / "history.csv").stat().st_mtime_ns
+    learn.train_run(tmp_path / "run", split, SEGMENT)
+    assert (tmp_path / "run" / "history.csv").stat().st_mtime_ns == before
+
+
+def test_figures_of_a_segmenter(split, segmenter):
+    _, run = segmenter
+    found = learn.evaluate_run(run, split)
+    pairs = learn.FolderPairs(split, "test")
+    masks = [(learn.segment(run, image), labels) for image, labels in pairs]
+    assert found["images"] == 2
+    own = [np.mean(np.asarray(mask) == labels) for mask, labels in masks]
+    np.testing.assert_allclose(found["accuracy"], np.mean(own), rtol=1e-6)
+    own = [jd.dice((m == 0).astype(np.float32), (t == 0).astype(np.float32)) for m, t in masks]
+    np.testing.assert_allclose(found["dice_per_class"][0], np.mean(own), rtol=1e-6)
+    np.testing.assert_allclose(found["dice"], np.mean(found["dice_per_class"]), rtol=1e-6)
+    json.dumps(found)
+
+
+def test_figures_of_a_denoiser(split, tmp_path):
+    run = learn.train_run(tmp_path / "run", split, DENOISE)
+    assert {"val_gain", "val_loss"} <= run.history[0].keys()
+    found = learn.evaluate_run(run, split)
+    # The middle of the range.
+    assert found["psnr_noisy"] == pytest.approx(-20 * np.log10(0.125), abs=0.5)
+    assert 0 < found["ssim"] <= 1
+    assert np.isfinite(found["psnr"])
+    denoiser = learn.load_denoiser(tmp_path / "run")
+    noisy = np.random.default_rng(0).normal(size=(8, 9)).astype(np.float32)
+    restored = jd.denoise(noisy, np.float32(0.1), method=denoiser)
+    np.testing.assert_array_equal(restored, run.model(noisy, np.float32(0.1)))
+
+
+def test_noisy_images_alone_are_enough(split, tmp_path):
+    recipe = learn.Recipe(**{**SMALL, "model": "unet"}, task="denoise", loss="sure", epochs=1)
+    run = learn.train_run(tmp_path / "run", split, recipe)
+    assert np.isfinite(run.history[0]["val_loss"])
+
+
+def test_through_a_denoiser(split, tmp_path):
+    recipe = learn.Recipe(**SMALL, add_noise=(0.1, 0.1), through="bilateral", epochs=1)
+    start = recipe.build()
+    model = learn.train_run(tmp_path / "run", split, recipe).model
+    for name in ("sigma_range", "sigma_spatial"):
+        assert model.denoiser.parameters()[name] != start.denoiser.parameters()[name]
+
+
+def test_what_is_not_its_own_is_refused(split, segmenter, tmp_path):
+    folder, _ = segmenter
+    with pytest.raises(InputError, match="whole: is a run with seed 0, not 1"):
+        learn.train_run(folder, split, learn.Recipe(**SMALL, epochs=4, rotation=10.0, patience=4,
+                                                    seed=1))  # fmt: skip
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("friend")
+    with pytest.raises(InputError, match="letters: is there, and is not a run"):
+        learn.train_run(tmp_path / "letters", split, SEGMENT)
+    with pytest.raises(InputError, match=r"letters: is not a run, it has no recipe\.json"):
+        learn.load_run(tmp_path / "letters")
+    with pytest.raises(InputError, match="whole: learned to segment, not to denoise"):
+        learn.load_denoiser(folder)
+    (tmp_path / "letters" / "recipe.json").write_text('{"loss": "of words"}')
+    with pytest.raises(InputError, match=r"recipe\.json: loss must be one of 'dice"):
+        learn.load_run(tmp_path / "letters")
+
+
+def test_nothing_is_begun_that_cannot_be(split, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(ValueError, match=r"monitor must be one of .*, got 'val_iou'"):
+        learn.train_run(run, split, learn.Recipe(**SMALL, monitor="val_iou"))
+    shutil.copytree(split, tmp_path / "split")
+    for path in (tmp_path / "split" / "val_frames" / "val").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="val: holds no images"):
+        learn.train_run(run, tmp_path / "split", SEGMENT)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "dncnn"}, "model must be one that can segment"),
+        ({"model": "fcn32s", "task": "denoise", "loss": "sure"}, "model must be one that can"),
+        ({"task": "denoise"}, "targets must be given to denoise"),
+        ({"loss": "mse"}, "loss must be one of 'dice"),
+        ({"through": "nlm"}, "through needs the noise"),
+        ({"weights": "vgg.safetensors"}, "weights are for the model fcn32s"),
+        ({"add_noise": (0.2, 0.1)}, "low must be positive and at most high"),
+        ({"crop": 0}, "crop must be a positive integer"),
+    ],
+)
+def test_settings_that_do_not_fit(given, message):
+    with pytest.raises(ValueError, match=message):
+        learn.Recipe(**given)
+
+
+def test_recipes_are_written_and_read():
+    for recipe in (SEGMENT, DENOISE):
+        assert learn.Recipe.from_json(json.loads(json.dumps(recipe.as_json()))) == recipe
+    with pytest.raises(ValueError, match="there is no setting speed"):
+        learn.Recipe.from_json({"speed": 3})

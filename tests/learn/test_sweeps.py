@@ -1,0 +1,70 @@
+"""Searches over settings."""
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from jaxdenoise import learn
+from jaxdenoise.learn import sweeps
+
+CHOICES = {"width": [8, 16], "loss": ["dice", "focal"], "learning_rate": [1e-3, 1e-2]}
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """No training: what a wider network does is known."""
+    trained = []
+
+    def train_run(folder, split, recipe, *, callbacks):
+        trained.append((folder.name, recipe.width, *callbacks))
+        rows = [{"epoch": k, "val_dice": 0.1 * k * recipe.width / 16} for k in (1, 2, 3)]
+        return SimpleNamespace(history=rows[: 3 if recipe.loss == "dice" else 2])
+
+    monkeypatch.setattr(sweeps, "train_run", train_run)
+    return trained
+
+
+def test_grid():
+    settings = learn.grid(CHOICES)
+    assert len(settings) == 8
+    assert settings[1] == {"width": 8, "loss": "dice", "learning_rate": 1e-2}
+
+
+def test_draws():
+    found = learn.draws(CHOICES | {"learning_rate": (1e-4, 1e-2), "shift": (0.0, 1.0)}, 400)
+    assert found == learn.draws(CHOICES | {"learning_rate": (1e-4, 1e-2), "shift": (0.0, 1.0)}, 400)
+    rates = np.log10([setting["learning_rate"] for setting in found])
+    assert -4 <= rates.min() < -3.9
+    assert -2.1 < rates.max() <= -2
+    assert abs(rates.mean() + 3) < 0.1
+    assert abs(np.mean([setting["shift"] for setting in found]) - 0.5) < 0.06
+    assert {setting["width"] for setting in found} == {8, 16}
+
+
+def test_table_and_picture(tmp_path, runs):
+    rows = learn.sweep(
+        tmp_path, "split", learn.Recipe(), learn.grid(CHOICES),
+        callbacks=lambda number, setting: [(number, setting["width"])],
+    )  # fmt: skip
+    assert runs[5] == ("005", 16, (5, 16))
+    assert [row["epochs"] for row in rows[:4]] == [3, 3, 2, 2]
+    assert rows[4] | {"val_dice": None} == {
+        "run": "004", "width": 16, "loss": "dice", "learning_rate": 1e-3, "epochs": 3,
+        "best_epoch": 3, "val_dice": None,
+    }  # fmt: skip
+    assert rows[4]["val_dice"] == pytest.approx(0.3)
+    with (tmp_path / "sweep.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert table[2]["loss"] == "focal"
+    assert [float(row["learning_rate"]) for row in table[:2]] == [1e-3, 1e-2]
+    assert (tmp_path / "sweep.png").stat().st_size > 5000
+
+
+def test_no_run_begins_before_all_settings_are_right(tmp_path, runs):
+    with pytest.raises(ValueError, match="loss must be one of"):
+        learn.sweep(tmp_path, "split", learn.Recipe(), learn.grid({"loss": ["dice", "mse"]}))
+    assert runs == []
+    with pytest.raises(ValueError, match="count must be a positive integer"):
+        learn.draws(CHOICES, 0)
