@@ -8,6 +8,8 @@ DIR holds one folder of 8-bit images for every set, all grey or all in colour. I
 clipped to [0, 1] before they are measured. All methods are told sigma. Ours run at their defaults,
 a peer at the scale of its parameter that is best on average over the set. Seconds are for the cores
 that the process may use: `taskset -c 0` leaves it one.
+
+`--run dncnn=RUN` measures a denoiser of `jaxdenoise learn train` beside them.
 """
 
 import argparse
@@ -86,7 +88,12 @@ def measure(method: Callable, images: list[np.ndarray], noisy: list[np.ndarray])
     }
 
 
-def compare_methods(images: list[np.ndarray], sigmas: list[float], chosen: set[str] | None) -> dict:
+def compare_methods(
+    images: list[np.ndarray],
+    sigmas: list[float],
+    chosen: set[str] | None,
+    learned: dict[str, Callable],
+) -> dict:
     """{method: {sigma: measurements}}."""
     results = {}
     axis = channel_axis(images[0])
@@ -95,7 +102,7 @@ def compare_methods(images: list[np.ndarray], sigmas: list[float], chosen: set[s
         peers = {k: v for k, v in peers.items() if k in chosen}
     for s in sigmas:
         noisy, sigma = add_noise(images, s), s / 255
-        for name, denoise in ours(chosen).items():
+        for name, denoise in (ours(chosen) | learned).items():
             found = measure(lambda y, f=denoise, s=sigma: f(y, s, channel_axis=axis), images, noisy)
             results.setdefault(name, {})[f"{s:g}"] = found
         for name, (denoise, scales) in peers.items():
@@ -158,6 +165,7 @@ def main() -> None:
     parser.add_argument("--sets", default="Set12,BSD68")
     parser.add_argument("--sigmas", default="15,25,50", help="of 255")
     parser.add_argument("--methods", help="only these of the tables' names, ours and peers")
+    parser.add_argument("--run", action="append", default=[], help="NAME=FOLDER of a learned one")
     parser.add_argument("--limit", type=int, help="only so many images of a set")
     parser.add_argument("--estimate", action="store_true", help="only the estimates of sigma")
     parser.add_argument("--picture", type=Path, help="plot PSNR at 25 against time as a PNG")
@@ -169,6 +177,11 @@ def main() -> None:
     chosen = set(arguments.methods.split(",")) if arguments.methods else None
     if chosen and (unknown := chosen - set(ours()) - set(SCANNED)):
         parser.error(f"unknown methods {sorted(unknown)}")
+    learned = {}
+    for name, _, folder in (text.partition("=") for text in arguments.run):
+        from jaxdenoise.learn import load_denoiser
+
+        learned[name] = load_denoiser(folder)
     results = {"machine": machine(), "sets": {}}
     print_machine(results["machine"])
     for name in arguments.sets.split(","):
@@ -179,7 +192,7 @@ def main() -> None:
         title = f"{name}, {len(images)} images"
         print_estimates(f"{title}: relative error of the estimated sigma", estimates, levels)
         if not arguments.estimate:
-            methods = compare_methods(images, sigmas, chosen)
+            methods = compare_methods(images, sigmas, chosen, learned)
             results["sets"][name]["methods"] = methods
             print_methods(f"{title}: dB and SSIM at sigma of 255", methods, sigmas)
             if arguments.picture:

@@ -5,11 +5,10 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import jax
 import numpy as np
 
 import jaxdenoise as jd
@@ -182,16 +181,10 @@ def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
 
 @cache
 def learned_denoiser(folder: str) -> Callable[..., Any]:
-    """Of a run of `jaxdenoise learn train`, compiled."""
+    """Of a run of `jaxdenoise learn train`, read once."""
     from jaxdenoise.learn import load_denoiser
 
-    denoiser = load_denoiser(folder)
-
-    @partial(jax.jit, static_argnames="channel_axis")
-    def learned(image: Any, sigma: Any, *, channel_axis: int | None = None) -> Any:
-        return denoiser(image, sigma, channel_axis=channel_axis)
-
-    return learned
+    return load_denoiser(folder)
 
 
 def method_parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -1,5 +1,7 @@
 """A network as a denoiser like every other."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,11 +52,13 @@ class Denoiser(eqx.Module):
         unit = positive_floor(map_to_planes(sigma, image, channel_axis), planes)
         mean = jnp.mean(planes, axis=(1, 2), keepdims=True)
         groups = ((planes - mean) / unit).reshape(-1, self.channels, *planes.shape[1:])
-        noise = jax.vmap(self._noise)(groups).reshape(planes.shape)
+        noise = _noise(self.network, groups).reshape(planes.shape)
         return from_planes(planes - unit * noise, image, channel_axis)
 
-    def _noise(self, x: Array) -> Array:
-        """In the precision of the network."""
-        weights = jax.tree.leaves(eqx.filter(self.network, eqx.is_inexact_array))
-        found = self.network(x.astype(weights[0].dtype))  # pyright: ignore[reportCallIssue]
-        return _MOST_NOISE * jnp.tanh(found.astype(x.dtype) / _MOST_NOISE)
+
+@eqx.filter_jit
+def _noise(network: Any, groups: Array) -> Array:
+    """In the precision of the network."""
+    weights = jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
+    found = jax.vmap(network)(groups.astype(weights[0].dtype)).astype(groups.dtype)
+    return _MOST_NOISE * jnp.tanh(found / _MOST_NOISE)

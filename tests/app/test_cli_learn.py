@@ -122,7 +122,7 @@ def test_denoiser(run, split):
 
 
 def test_sweep(run, split):
-    done = run("learn", "sweep", "split", "--try", "loss=dice,focal", "--out", "all", *SMALL)  # fmt: skip
+    done = run("learn", "sweep", "split", "--try", "loss=dice,focal", "--out", "all", *SMALL)
     assert done.status == 0, done.err
     assert "run 2 of 2: loss focal" in done.out
     with open("all/sweep.csv") as file:

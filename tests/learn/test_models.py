@@ -26,7 +26,7 @@ def test_numbers_of_parameters_are_those_documented():
         (learn.FCN32s, {}, 134_264_641),
         (learn.FCN32s, {"width": 8}, 2_099_881),
         (learn.DnCNN, {}, 555_137),
-        (learn.DnCNN, {"width": 24, "depth": 10}, 42_121),
+        (learn.DnCNN, {"width": 32, "depth": 10}, 74_593),
     ):
         shapes = eqx.filter_eval_shape(lambda f=network, g=given: f.initialise(KEY, **g))
         assert learn.count_parameters(shapes) == count
