@@ -11,6 +11,8 @@ FEWER = {
     "through_the_denoiser": ["--steps", "2"],
     "photon_limited": ["--warmup", "20", "--samples", "4"],
     "how_sure": ["--warmup", "20", "--samples", "4"],
+    "train_denoiser": ["--epochs", "2", "--steps", "2"],
+    "segment_through_denoiser": ["--epochs", "2", "--steps", "2"],
 }
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 

@@ -2,40 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from math import ceil
-from pathlib import Path
 from typing import Any, Literal
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import optax
-from jax import Array
-
 from jaxdenoise._core.checks import check_choice, check_count
-from jaxdenoise.learn.augment import Augment
-from jaxdenoise.learn.batches import Batches
-from jaxdenoise.learn.denoiser import Denoiser
-from jaxdenoise.learn.fit import Loss
-from jaxdenoise.learn.losses import (
-    accuracy,
-    charbonnier,
-    cross_entropy,
-    dice_loss,
-    dice_per_class,
-    focal,
-)
-from jaxdenoise.learn.models import DnCNN, FCN32s, UNet, load_vgg16
-from jaxdenoise.learn.pairs import AddNoise, FolderPairs, ToUnitNoise, chained
-from jaxdenoise.learn.through import Learnable, Through
-from jaxdenoise.learn.unsupervised import AtUnitNoise, Probe, sure_loss
-from jaxdenoise.metrics import mse
+from jaxdenoise.learn.pairs import AddNoise
 
+# The first is what is taken if nothing is said.
+LOSSES = {
+    "segment": ("dice+cross_entropy", "dice", "cross_entropy", "focal"),
+    "denoise": ("mse", "charbonnier", "sure"),
+}
 TASKS: dict[str, dict[str, Any]] = {
     "segment": {
         "model": "unet",
         "targets": "masks",
-        "loss": "dice+cross_entropy",
+        "loss": LOSSES["segment"][0],
         "monitor": "val_dice",
         "mode": "max",
         "batch_size": 4,
@@ -43,7 +24,7 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "denoise": {
         "model": "dncnn",
-        "loss": "mse",
+        "loss": LOSSES["denoise"][0],
         "monitor": "val_loss",
         "mode": "min",
         "batch_size": 16,
@@ -56,17 +37,6 @@ MODELS: dict[str, dict[str, int]] = {
     "fcn32s": {"width": 16, "depth": 5},
     "dncnn": {"width": 32, "depth": 10},
 }
-LOSSES: dict[str, dict[str, Loss]] = {
-    "segment": {
-        "dice+cross_entropy": lambda x, t: dice_loss(x, t) + cross_entropy(x, t),
-        "dice": dice_loss,
-        "cross_entropy": cross_entropy,
-        "focal": focal,
-    },
-    "denoise": {"mse": mse, "charbonnier": charbonnier, "sure": sure_loss},
-}
-# Of the side of a crop: what is read for it, that a rotation finds its corners.
-_MARGIN = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +126,7 @@ class Recipe:
         self._fill(TASKS[self.task])
         check_choice(self.model, tuple(MODELS), name="model")
         self._fill(MODELS[str(self.model)])
-        check_choice(self.loss, tuple(LOSSES[self.task]), name="loss")
+        check_choice(self.loss, LOSSES[self.task], name="loss")
         check_choice(self.mode, ("min", "max"), name="mode")
         for name in ("classes", "width", "depth", "epochs", "batch_size", "crop"):
             check_count(getattr(self, name), name=name)
@@ -171,15 +141,18 @@ class Recipe:
         if self.add_noise is not None:
             AddNoise(*self.add_noise)
             object.__setattr__(self, "add_noise", tuple(self.add_noise))
-        if self.task == "denoise":
-            alone = self.add_noise is not None or self.loss == "sure"
-            if not alone and self.targets is None:
-                raise ValueError("targets must be given to denoise without add_noise or loss sure")
+        if self.needs_targets and self.targets is None:
+            raise ValueError("targets must be given to denoise without add_noise or loss sure")
 
     def _fill(self, rules: Mapping[str, Any]) -> None:
         for name, value in rules.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+
+    @property
+    def needs_targets(self) -> bool:
+        """Not where inputs are clean images that get noise, or noisy ones are enough."""
+        return self.task == "segment" or (self.add_noise is None and self.loss != "sure")
 
     @property
     def noise(self) -> float | None:
@@ -202,105 +175,3 @@ class Recipe:
             raise ValueError(f"there is no setting {', '.join(sorted(unknown))}")
         noise = settings.get("add_noise")
         return cls(**{**settings, "add_noise": noise if noise is None else tuple(noise)})
-
-    def pairs(self, split: str | Path, part: str) -> FolderPairs:
-        alone = self.task == "denoise" and (self.add_noise is not None or self.loss == "sure")
-        return FolderPairs(
-            split,
-            part,
-            inputs=self.inputs,
-            targets=None if alone else self.targets,
-            classes=self.classes if self.task == "segment" else None,
-            colour=self.colour,
-        )
-
-    def batches(self, split: str | Path) -> tuple[Batches, Batches, int]:
-        """Of training, random parts; of validation, whole images; and the steps of an epoch."""
-        train, val = self.pairs(split, "train"), self.pairs(split, "val")
-        height, width = train[0][0].shape[-2:]
-        size = (min(int(self.crop or 0), height), min(int(self.crop or 0), width))
-        warped = self.rotation or self.shear or self.shift or self.zoom
-        margin = _MARGIN if warped else 1.0
-        read = (min(ceil(margin * size[0]), height), min(ceil(margin * size[1]), width))
-        count = min(int(self.batch_size or 1), len(train))
-        augment = Augment(
-            horizontal_flip=self.flips,
-            vertical_flip=self.flips,
-            rotation=self.rotation,
-            shear=self.shear,
-            shift=self.shift,
-            zoom=self.zoom,
-            brightness=self.brightness,
-            crop=size,
-        )
-        noisy = self._noise_transforms()
-        shown = Batches(train, count, crop=read, transform=chained(augment, *noisy), seed=self.seed)
-        checked = Batches(
-            val,
-            1,
-            transform=chained(*noisy) if noisy else None,
-            epochs=1,
-            shuffle=False,
-            seed=self.seed,
-        )
-        pixels = len(train) * height * width
-        return shown, checked, self.steps or ceil(pixels / (count * size[0] * size[1]))
-
-    def _noise_transforms(self) -> list[Any]:
-        unit = self.task == "denoise"
-        transforms: list[Any] = []
-        if self.add_noise is not None:
-            transforms.append(AddNoise(*self.add_noise, unit=unit))
-        elif unit:
-            transforms.append(ToUnitNoise(self.sigma))
-        return [*transforms, Probe()] if self.loss == "sure" else transforms
-
-    def build(self) -> eqx.Module:
-        """The network before training, in single precision, and what stands around it."""
-        network, channels = self._network(), 3 if self.colour else 1
-        network = jax.tree.map(
-            lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, network
-        )
-        if self.task == "denoise":
-            return AtUnitNoise(Denoiser(network, channels))
-        if self.through is None:
-            return network
-        first = Learnable.initialise(
-            self.through, sigma=self.noise or 0.0, channels=channels, frozen=self.frozen
-        )
-        return Through(first, network)
-
-    def _network(self) -> eqx.Module:
-        key, channels = jax.random.key(self.seed), 3 if self.colour else 1
-        width, depth = int(self.width or 0), int(self.depth or 0)
-        if self.model == "dncnn":
-            return DnCNN.initialise(key, channels=channels, width=width, depth=depth)
-        # Of two classes one number tells both.
-        classes = 1 if self.classes == 2 else self.classes
-        outputs = {"segment": classes, "denoise": channels}[self.task]
-        given = {"in_channels": channels, "out_channels": outputs, "width": width}
-        if self.model == "unet":
-            return UNet.initialise(key, **given, depth=depth)
-        network = FCN32s.initialise(key, **given)
-        return network if self.weights is None else load_vgg16(network, self.weights)
-
-    def scores(self) -> tuple[Loss, dict[str, Loss]]:
-        """The loss and the metrics."""
-        loss = LOSSES[self.task][str(self.loss)]
-        if self.task == "segment":
-            return loss, {"accuracy": accuracy, "dice": mean_dice}
-        return loss, {} if self.loss == "sure" else {"gain": gain}
-
-    def optimizer(self, steps: int) -> optax.GradientTransformation:
-        """For so many steps of an epoch."""
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, self.epochs * steps))
-
-
-def mean_dice(logits: Array, labels: Array) -> Array:
-    """The mean of `dice_per_class`."""
-    return jnp.mean(dice_per_class(logits, labels))
-
-
-def gain(output: Array, target: Array) -> Array:
-    """Decibels of PSNR above noise of standard deviation 1."""
-    return -10 * jnp.log10(mse(output, target))

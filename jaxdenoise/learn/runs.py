@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pictures import atomic_path
+from jaxdenoise.learn.building import batches_of, model_of, optimizer_of, pairs_of, scores_of
 from jaxdenoise.learn.callbacks import Callback, EarlyStopping, History
 from jaxdenoise.learn.checkpoints import ModelCheckpoint, load_model, load_state
 from jaxdenoise.learn.curves import Curves
@@ -62,9 +63,9 @@ def train_run(
     """
     folder = Path(folder)
     _check_folder(folder, recipe)
-    train, val, steps = recipe.batches(split)
-    model, optimizer = recipe.build(), recipe.optimizer(steps)
-    loss, metrics = recipe.scores()
+    train, val, steps = batches_of(recipe, split)
+    model, optimizer = model_of(recipe), optimizer_of(recipe, steps)
+    loss, metrics = scores_of(recipe)
     monitor, mode = recipe.monitored
     stopping = EarlyStopping(monitor, mode, recipe.patience, recipe.min_delta)
     state = load_state(folder, initial_state(model, optimizer))
@@ -138,7 +139,7 @@ def load_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
-    model = load_model(folder, recipe.build())
+    model = load_model(folder, model_of(recipe))
     model = model.denoiser if isinstance(model, AtUnitNoise) else model
     return Run(recipe, model, History(folder / HISTORY).read())
 
@@ -174,7 +175,7 @@ def evaluate_run(
     probable classes, and their mean `dice`; of denoising `psnr` and `ssim` of what is clipped from
     0 to 1, and those of the noisy images, `psnr_noisy` and `ssim_noisy`.
     """
-    pairs, found = run.recipe.pairs(split, part), []
+    pairs, found = pairs_of(run.recipe, split, part), []
     score = _segmentation if run.recipe.task == "segment" else _restoration
     for number in range(len(pairs)):
         key = jax.random.fold_in(jax.random.key(run.recipe.seed), number)

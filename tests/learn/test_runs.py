@@ -12,6 +12,7 @@ from PIL import Image
 import jaxdenoise as jd
 from jaxdenoise import learn
 from jaxdenoise.files.errors import InputError
+from jaxdenoise.learn.building import model_of
 
 SMALL = {"model": "unet", "width": 2, "depth": 1, "batch_size": 3, "steps": 3, "crop": 12}
 SEGMENT = learn.Recipe(**SMALL, epochs=4, rotation=10.0, patience=4)
@@ -110,7 +111,7 @@ def test_noisy_images_alone_are_enough(split, tmp_path):
 
 def test_through_a_denoiser(split, tmp_path):
     recipe = learn.Recipe(**SMALL, add_noise=(0.1, 0.1), through="bilateral", epochs=1)
-    start = recipe.build()
+    start = model_of(recipe)
     model = learn.train_run(tmp_path / "run", split, recipe).model
     for name in ("sigma_range", "sigma_spatial"):
         assert model.denoiser.parameters()[name] != start.denoiser.parameters()[name]
