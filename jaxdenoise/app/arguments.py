@@ -136,7 +136,10 @@ def one_line_errors(debug: bool) -> Iterator[None]:
             traceback.print_exc()
         commands.complain(str(error))
         raise typer.Exit(USAGE) from None
-    except (OSError, ValueError, TypeError, RuntimeError, MemoryError, ImportError) as error:
+    except (
+        *(OSError, ValueError, TypeError, RuntimeError),
+        *(MemoryError, ImportError, FloatingPointError),
+    ) as error:
         if debug:
             traceback.print_exc()
         commands.complain(one_line(error))

@@ -79,7 +79,7 @@ def denoise_files(
             except Exception as error:  # one bad file must not take the others with it
                 if debug:
                     traceback.print_exc()
-                complain(_with_name(job, error))
+                complain(with_name(job, error))
                 failures += 1
             else:
                 _tell(job, outcome, settings)
@@ -270,7 +270,7 @@ def _tell(job: Job, outcome: Outcome, settings: Settings) -> None:
         )
 
 
-def _with_name(job: Job, error: Exception) -> str:
+def with_name(job: Job, error: Exception) -> str:
     """Errors that know a file name it; others get the input's name."""
     if isinstance(error, InputError):
         return str(error)

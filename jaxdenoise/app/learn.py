@@ -8,14 +8,13 @@ import typer
 from jaxdenoise.app import options, training
 from jaxdenoise.app.arguments import FAILED, Debug, Force, Inputs, Out, one_line_errors
 from jaxdenoise.app.progress import progress_bars
+from jaxdenoise.app.recipe import PARAMETERS, with_recipe
 
 app = typer.Typer(no_args_is_help=True, help="Train denoisers and segmenters on folders of images.")
 LINKS = "copy", "hardlink", "symlink"
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that train filled.")]
-SETTINGS = (
-    f"Settings for --param and --try (jaxdenoise.learn.Recipe): {', '.join(training.PARAMETERS)}"
-)
+SETTINGS = f"Settings for --param and --try (jaxdenoise.learn.Recipe): {', '.join(PARAMETERS)}"
 
 
 @app.command(
@@ -64,7 +63,7 @@ def split(
     "jaxdenoise learn train split/ --task denoise --inputs clean --add-noise 5,50 --out run/\n\n"
     + SETTINGS
 )
-@training.with_recipe
+@with_recipe
 def train(
     data: Path,
     recipe: Any,
@@ -80,6 +79,12 @@ def evaluate(
     run: RunFolder,
     data: Annotated[Path, typer.Option(metavar="SPLIT", help="The folder that split filled.")],
     part: Annotated[str, typer.Option(help="train | val | test")] = "test",
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            help="The folder of targets, if it is not that of the run.", show_default=False
+        ),
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write the figures.", show_default=False),
@@ -89,7 +94,7 @@ def evaluate(
 ) -> None:
     """How good a run is on the test images of a split."""
     with one_line_errors(debug):
-        training.evaluate(run, data, part, json, force=force)
+        training.evaluate(run, data, part, json, targets=targets, force=force)
 
 
 @app.command(
@@ -117,7 +122,7 @@ def predict(
     "jaxdenoise learn sweep split/ --out sweep/ --random 10 --try learning_rate=1e-4:1e-2\n\n"
     + SETTINGS
 )
-@training.with_recipe
+@with_recipe
 def sweep(
     data: Path,
     recipe: Any,
@@ -127,7 +132,7 @@ def sweep(
         typer.Option(
             "--try",
             metavar="NAME=A,B|LOW:HIGH",
-            help="A setting and its values or, with --random, the ends of its range.",
+            help="A setting and its values or, with --random, its range; repeat it.",
         ),
     ],
     random: Annotated[

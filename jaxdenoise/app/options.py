@@ -174,14 +174,20 @@ def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
     if name in jd.methods():
         return getattr(jd, name)
     if Path(name).is_dir():
-        return learned_denoiser(name)
+        return learned_denoiser(Path(name))
     known = ", ".join((*jd.methods(), *others))
     raise InputError(f"{option} must be one of {known} or the folder of a run, got {name!r}")
 
 
+def learned_denoiser(folder: Path) -> Callable[..., Any]:
+    """Of a run of `jaxdenoise learn train`; read again only if it has changed."""
+    folder = folder.resolve()
+    changed = (folder / "best").stat().st_mtime_ns if (folder / "best").exists() else 0
+    return _read_denoiser(folder, changed)
+
+
 @cache
-def learned_denoiser(folder: str) -> Callable[..., Any]:
-    """Of a run of `jaxdenoise learn train`, read once."""
+def _read_denoiser(folder: Path, changed: int) -> Callable[..., Any]:
     from jaxdenoise.learn import load_denoiser
 
     return load_denoiser(folder)
@@ -230,32 +236,32 @@ def split_assignments(
     return values
 
 
-def parse_value(key: str, text: str, default: Any, hint: Any) -> Any:
+def parse_value(key: str, text: str, default: Any, hint: Any, *, option: str = "--param") -> Any:
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     choices = [c for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
     if choices:
         by_text = {str(choice): choice for choice in choices}
         if text not in by_text:
-            raise InputError(f"--param {key} must be one of {', '.join(by_text)}, got {text!r}")
+            raise InputError(f"{option} {key} must be one of {', '.join(by_text)}, got {text!r}")
         return by_text[text]
     if text.lower() == "none" and (default is None or types.NoneType in kinds):
         return None
     if isinstance(default, bool):
         if text.lower() not in ("true", "false"):
-            raise InputError(f"--param {key} must be true or false, got {text!r}")
+            raise InputError(f"{option} {key} must be true or false, got {text!r}")
         return text.lower() == "true"
     if isinstance(default, str) or str in kinds:
         return text
     whole = int in kinds and float not in kinds and not isinstance(default, float)
-    return _parse_number(key, text, whole)
+    return _parse_number(f"{option} {key}", text, whole)
 
 
-def _parse_number(key: str, text: str, whole: bool) -> int | float:
+def _parse_number(name: str, text: str, whole: bool) -> int | float:
     try:
         number = int(text) if whole else float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
         expected = "a whole number" if whole else "a finite number"
-        raise InputError(f"--param {key} must be {expected}, got {text!r}")
+        raise InputError(f"{name} must be {expected}, got {text!r}")
     return number

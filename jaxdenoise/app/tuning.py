@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import jaxdenoise as jd
+from jaxdenoise.app.options import find_method
 from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pictures import atomic_path
 
@@ -35,14 +36,17 @@ def tune_array(
     told = noise if isinstance(noise, float) else 1.0
     if told == 0:
         raise InputError("there is no noise to tune for: sigma is 0")
-    known = jd.strengths(method, told, channels=channels) if method in jd.methods() else {}
+    if method in jd.methods():
+        known = jd.strengths(method, told, channels=channels)
+    else:
+        known = {"strength": 1.0}  # of a denoiser that was learned
     defaults = {k: float(v) for k, v in known.items()}
     if not defaults:
         raise InputError(f"{method} has no strength that could be tuned")
     chosen = {name: given[name] for name in defaults if given.get(name) is not None}
     start = defaults | chosen
     fixed = {name: value for name, value in given.items() if name not in start}
-    denoiser = partial(jd.denoise, method=method, **fixed)
+    denoiser = partial(jd.denoise, method=find_method(method), **fixed)
     tuned = jd.tune(
         denoiser,
         _middle(values, channel_axis),

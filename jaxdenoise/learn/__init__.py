@@ -43,6 +43,7 @@ from jaxdenoise.learn.models import load_vgg16 as load_vgg16
 from jaxdenoise.learn.pairs import AddNoise as AddNoise
 from jaxdenoise.learn.pairs import Corrupt as Corrupt
 from jaxdenoise.learn.pairs import FolderPairs as FolderPairs
+from jaxdenoise.learn.pairs import Generated as Generated
 from jaxdenoise.learn.pairs import ToUnitNoise as ToUnitNoise
 from jaxdenoise.learn.pairs import chained as chained
 from jaxdenoise.learn.progress import ProgressBar as ProgressBar
@@ -53,6 +54,7 @@ from jaxdenoise.learn.runs import load_denoiser as load_denoiser
 from jaxdenoise.learn.runs import load_run as load_run
 from jaxdenoise.learn.runs import segment as segment
 from jaxdenoise.learn.runs import train_run as train_run
+from jaxdenoise.learn.sweeps import Range as Range
 from jaxdenoise.learn.sweeps import draws as draws
 from jaxdenoise.learn.sweeps import grid as grid
 from jaxdenoise.learn.sweeps import sweep as sweep

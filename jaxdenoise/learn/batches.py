@@ -67,7 +67,7 @@ class Batches:
             raise ValueError(
                 f"pairs must be at least {1 if keep_last else batch_size}, got {self.size}"
             )
-        self.batch_size, self.keep_last = batch_size, keep_last
+        self.batch_size, self.keep_last, self.epochs = batch_size, keep_last, epochs
         self._transform = None if transform is None else jax.jit(jax.vmap(_from_seed(transform)))
         self._read = _reader(pairs, (number, hosts), shuffle, epochs, seed, crop)
         self._read = self._read.batch(batch_size, drop_remainder=not keep_last, batch_fn=_stacked)
@@ -123,6 +123,9 @@ def _reader(
     """A seed and a pair at a time."""
     import grain
 
+    # Hosts draw their own noise, in the same order of pairs.
+    drawn = np.random.SeedSequence((seed, shard[0])).generate_state(1)[0]
+
     def seeded(pair: tuple, rng: np.random.Generator) -> tuple:
         key = rng.integers(2**32, dtype=np.uint32)
         return key, *(pair if crop is None else _cropped(pair, crop, rng))
@@ -130,7 +133,7 @@ def _reader(
     read = grain.MapDataset.source(pairs)[shard[0] :: shard[1]].seed(seed)
     if shuffle:
         read = read.shuffle(seed)
-    return read.repeat(epochs).random_map(seeded)
+    return read.repeat(epochs).random_map(seeded, seed=int(drawn))
 
 
 def _cropped(pair: tuple, size: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:

@@ -43,6 +43,7 @@ _MARGIN = 1.5
 
 
 def pairs_of(recipe: Recipe, split: str | Path, part: str) -> FolderPairs:
+    """An input is its own target where the recipe needs none."""
     return FolderPairs(
         split,
         part,

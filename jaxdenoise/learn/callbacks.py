@@ -113,7 +113,14 @@ class History(Callback):
         if self.path.suffix == ".json":
             return json.loads(self.path.read_text())
         with open(self.path, newline="") as file:
-            return [{k: json.loads(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            table = list(csv.DictReader(file))
+        # What was not measured in an epoch has an empty cell.
+        return [{k: json.loads(v) for k, v in row.items() if v} for row in table]
+
+
+def best_row(rows: Sequence[Logs], monitor: str, mode: str) -> Logs:
+    """The epoch that is best by a metric, the first of equals."""
+    return (max if mode == "max" else min)(rows, key=lambda row: row[monitor])
 
 
 def check_monitors(callbacks: Sequence[Callback], names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdenoise.files.errors import InputError
@@ -29,7 +30,8 @@ class ModelCheckpoint(Callback):
     - `save_best_only`: not the last.
 
     **Raises:** `ValueError` for an unknown mode, or `save_best_only` without a monitor;
-    `InputError`, which names the folder, where a run begins that is not the one saved there.
+    `InputError`, which names the folder, where a run begins that is not the one saved there, or
+    that is judged by another metric.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class ModelCheckpoint(Callback):
         self.folder, self.monitor, self.save_best_only = Path(folder), monitor, save_best_only
         self._best = Best(mode)
         if monitor is not None and (before := _told(self.folder, "best")) is not None:
+            if monitor not in before["logs"]:
+                raise InputError(f"{self.folder / 'best'}: was not chosen by {monitor}")
             self._best.improved(before["logs"][monitor])
 
     def began(self, state: State) -> None:
@@ -71,7 +75,7 @@ class ModelCheckpoint(Callback):
         told["shapes"] = {name: _shapes(getattr(state, name)) for name in _ARRAYS}
         arrays = {name: _named(getattr(state, name)) for name in _ARRAYS}
         saved = {name: ocp.args.StandardSave(leaves) for name, leaves in arrays.items() if leaves}
-        with _manager(self.folder / which) as manager:
+        with _manager(self.folder / which, writes=True) as manager:
             # Orbax takes an epoch that it has for saved already.
             if state.epoch in manager.all_steps():
                 return
@@ -139,7 +143,9 @@ def _loaded(folder: Path, which: str, told: dict[str, Any], name: str, like: Any
     wanted = {name: ocp.args.StandardRestore(leaves)}
     with _manager(folder / which) as manager:
         found = manager.restore(told["epoch"], args=ocp.args.Composite(**wanted))[name]
-    return jax.tree.unflatten(jax.tree.structure(like), [found[k] for k in leaves])
+    # Through the host: what orbax puts on one device could not be shared among several.
+    loaded = [jnp.asarray(np.asarray(found[k])) for k in leaves]
+    return jax.tree.unflatten(jax.tree.structure(like), loaded)
 
 
 def _named(tree: Any) -> dict[str, Any]:
@@ -150,8 +156,11 @@ def _shapes(tree: Any) -> list[str]:
     return [f"{x.dtype} {np.shape(x)}" for x in jax.tree.leaves(tree)]
 
 
-def _manager(folder: Path) -> Any:
+def _manager(folder: Path, *, writes: bool = False) -> Any:
+    """What writes removes what a killed run left unfinished."""
     import orbax.checkpoint as ocp
 
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=1, cleanup_tmp_directories=writes, enable_async_checkpointing=False
+    )
     return ocp.CheckpointManager(folder.resolve(), options=options)

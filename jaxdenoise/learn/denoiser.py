@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_denoiser_input
+from jaxdenoise._core.checks import check_denoiser_input, check_positive_scalar
 from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor
 
@@ -20,8 +20,8 @@ _MOST_NOISE = 5.0
 class Denoiser(eqx.Module):
     r"""A network that tells the noise, as a denoiser `f(image, sigma)`.
 
-    $$f(y, \sigma) = y - \sigma\, c \tanh\!\Big(\tfrac1c\, g\big((y - \bar y) / \sigma\big)\Big),
-    \qquad c = 5$$
+    $$f(y, \sigma) = y - s\, c \tanh\!\Big(\tfrac1c\, g\big((y - \bar y) / s\big)\Big),
+    \qquad s = \mathrm{strength} \cdot \sigma, \quad c = 5$$
 
     The network g sees an image of mean 0 and noise of standard deviation 1: whatever the units of
     the image, and whatever sigma, which may be a map, are by construction as it was trained on. It
@@ -33,15 +33,29 @@ class Denoiser(eqx.Module):
     - `network`: called on (channels, height, width), returns the same shape.
     - `channels`: that it takes. With 1, the channels of colour images are denoised one by one.
 
-    Called as `denoiser(image, sigma, *, channel_axis=None)`; returns an image of the same shape and
-    units. Raises `ValueError` for wrong shapes, or other numbers of channels.
+    Called as `denoiser(image, sigma, *, strength=1, channel_axis=None)`; returns an image of the
+    same shape and units. What the network takes for the noise is `strength` times sigma: where it
+    was trained on other images, `jd.tune` may find a better one than 1. Raises `ValueError` for
+    wrong shapes, or other numbers of channels.
     """
 
     network: eqx.Module
     channels: int = eqx.field(static=True, default=1)
 
+    # By identity, as functions: `jd.tune` compiles for each denoiser.
+    def __eq__(self, other: object) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def __call__(
-        self, image: ArrayLike, sigma: ArrayLike, *, channel_axis: int | None = None
+        self,
+        image: ArrayLike,
+        sigma: ArrayLike,
+        *,
+        strength: ArrayLike = 1.0,
+        channel_axis: int | None = None,
     ) -> Float[Array, "..."]:
         check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
         planes = to_planes(image, channel_axis)
@@ -49,7 +63,9 @@ class Denoiser(eqx.Module):
             raise ValueError(
                 f"image must have {self.channels} channels for this network, got {len(planes)}"
             )
-        unit = positive_floor(map_to_planes(sigma, image, channel_axis), planes)
+        check_positive_scalar(strength, name="strength")
+        unit = map_to_planes(sigma, image, channel_axis) * jnp.asarray(strength, planes.dtype)
+        unit = positive_floor(unit, planes)
         mean = jnp.mean(planes, axis=(1, 2), keepdims=True)
         groups = ((planes - mean) / unit).reshape(-1, self.channels, *planes.shape[1:])
         noise = _noise(self.network, groups).reshape(planes.shape)

@@ -83,9 +83,11 @@ def fit(
     **Returns:** the trained `model`, the `history`, a list of the logs of every epoch, and the
     `state`.
 
-    **Raises:** `ValueError` for a callback that monitors what is not logged; `FloatingPointError`
-    when the loss or a parameter is not finite at the end of an epoch, before any callback hears of
-    it.
+    **Raises:** `ValueError` for `train` with an end, or `val` without or of several epochs; metrics
+    of the names above; a callback that monitors what is not logged; a `ModelLoss` in half
+    precision, which is too coarse for the differences in it; and on several hosts at once.
+    `FloatingPointError` when the loss or a parameter is not finite at the end of an epoch, before
+    any callback hears of it.
 
     **References:** Kingma & Ba, "Adam", ICLR 2015. Pascanu, Mikolov & Bengio, "On the difficulty of
     training recurrent neural networks", ICML 2013 (clipping). Polyak & Juditsky, "Acceleration of
@@ -96,6 +98,7 @@ def fit(
         check_count(count, name=name)
     check_positive(clip, name="clip")
     check_share(average, name="average")
+    _check_given(train, val, metrics or {}, half_precision, loss)
     scores = {"loss": loss, **(metrics or {})}
     names = [*scores, *(f"val_{name}" for name in scores if val is not None)]
     check_monitors(callbacks, names)
@@ -141,6 +144,23 @@ def fit(
         if any(enough):
             break
     return Fitted(eqx.combine(state.average, fixed), history, state)
+
+
+def _check_given(
+    train: Batches, val: Batches | None, metrics: Mapping[str, Loss], half: bool, loss: Loss
+) -> None:
+    if jax.process_count() > 1:
+        raise ValueError("fit trains on the devices of one host")
+    if train.epochs is not None:
+        raise ValueError(f"train must be Batches without end, got epochs={train.epochs}")
+    if val is not None and val.epochs != 1:
+        raise ValueError(f"val must be Batches of one epoch, got epochs={val.epochs}")
+    for name, score in (("loss", loss), *metrics.items()):
+        if half and isinstance(score, ModelLoss):
+            raise ValueError(f"half_precision is too coarse for {name}, a ModelLoss")
+    for name in metrics:
+        if name in ("loss", "epoch", "seconds", "waiting") or name.startswith("val_"):
+            raise ValueError(f"metrics must have names of their own, got {name!r}")
 
 
 def initial_state(

@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from jaxdenoise._core.checks import check_count
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.files.pages import full_scale
+from jaxdenoise.files.pages import Page, full_scale
 from jaxdenoise.files.pictures import read_picture
 from jaxdenoise.learn.folders import PARTS, folder_of, paired
 from jaxdenoise.noise import NoiseModel, estimate_sigma
@@ -32,8 +32,9 @@ class FolderPairs:
     - `part`: `"train"`, `"val"` or `"test"`.
     - `inputs`, `targets`: the names of the two folders, as in `split_folders`. Without `targets`,
         `None`, the input is its own target.
-    - `classes`: of targets that are masks; `None` where targets are images. With two classes what
-        is above half of full scale is the second; with more, masks hold the numbers of classes.
+    - `classes`: of targets that are masks; `None` where targets are images. Masks hold the numbers
+        of classes; of two classes also black and white, or any two levels: where there are more,
+        what is above half of full scale is the second.
     - `shape`: height and width that all are resized to, images linearly, masks by the nearest
         pixel; `None` to leave them.
     - `colour`: three channels, or one: grey images become three equal ones, colours their
@@ -100,27 +101,63 @@ class FolderPairs:
 
 
 def read_image(path: Path, *, colour: bool) -> np.ndarray:
-    """The first page of a file, (channels, height, width), from 0 to 1."""
-    page = read_picture(path).pages[0]
+    """Of a file, (channels, height, width), from 0 to 1."""
+    return planes_of(_only_page(path), path, colour=colour)
+
+
+def planes_of(page: Page, path: Path, *, colour: bool) -> np.ndarray:
     pixels = page.pixels.astype(np.float32) / np.float32(full_scale(page.dtype))
     if not np.isfinite(pixels).all():
         raise InputError(f"{path}: has pixels that are NaN or infinite")
     planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    if len(planes) not in (1, 3):
+        raise InputError(f"{path}: must be grey or of three colours, has {len(planes)} channels")
     if colour:
         return np.repeat(planes, 3, axis=0) if len(planes) == 1 else planes
     return planes if len(planes) == 1 else np.tensordot(_LUMINANCE, planes, 1)[None]
 
 
+def _only_page(path: Path) -> Page:
+    page, *others = read_picture(path).pages
+    if others:
+        raise InputError(f"{path}: has {len(others) + 1} pages, and a pair is of single images")
+    return page
+
+
 def _read_labels(path: Path, classes: int) -> np.ndarray:
-    page = read_picture(path).pages[0]
+    page = _only_page(path)
     if page.pixels.ndim != 2:
         raise InputError(f"{path}: a mask must be grey, and has {page.pixels.shape[-1]} channels")
-    if classes == 2:
-        return (page.pixels > full_scale(page.dtype) / 2).astype(np.int32)
+    if classes == 2 and (page.dtype.kind == "f" or page.pixels.max() > 1):
+        levels = np.unique(page.pixels)
+        bound = levels[0] if len(levels) == 2 else full_scale(page.dtype) / 2
+        return (page.pixels > bound).astype(np.int32)
     labels = page.pixels.astype(np.int32)
     if np.any(labels != page.pixels) or labels.min() < 0 or labels.max() >= classes:
         raise InputError(f"{path}: labels must be from 0 to {classes - 1}, got {page.pixels.max()}")
     return labels
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Pairs that are made when asked for, in the place of those of a folder.
+
+    **Arguments:**
+
+    - `make`: called as `make(k)` for the pair of the number k, always the same.
+    - `count`: how many there are.
+    """
+
+    make: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= index < self.count:
+            raise IndexError(f"index must be from 0 to {self.count - 1}, got {index}")
+        return self.make(index)
 
 
 @dataclass(frozen=True)

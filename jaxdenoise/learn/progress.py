@@ -1,5 +1,6 @@
 """How far `fit` is, in the terminal."""
 
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,8 @@ class ProgressBar(Callback):
             console=console,
             transient=True,
             disable=not console.is_terminal,
+            # A pipe on stdout must get its lines, not the bar's console.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("compiling", total=None)
         self._show = show

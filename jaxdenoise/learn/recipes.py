@@ -1,32 +1,33 @@
 """All that a run is told, as one value that can be written down."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from jaxdenoise._core.checks import check_choice, check_count
+from jaxdenoise._core.checks import (
+    check_choice,
+    check_count,
+    check_nonnegative,
+    check_positive,
+    check_share,
+)
 from jaxdenoise.learn.pairs import AddNoise
+from jaxdenoise.registry import methods
 
-# The first is what is taken if nothing is said.
-LOSSES = {
-    "segment": ("dice+cross_entropy", "dice", "cross_entropy", "focal"),
-    "denoise": ("mse", "charbonnier", "sure"),
-}
+# What is taken if nothing is said.
 TASKS: dict[str, dict[str, Any]] = {
     "segment": {
         "model": "unet",
         "targets": "masks",
-        "loss": LOSSES["segment"][0],
+        "loss": "dice+cross_entropy",
         "monitor": "val_dice",
-        "mode": "max",
         "batch_size": 4,
         "crop": 256,
     },
     "denoise": {
         "model": "dncnn",
-        "loss": LOSSES["denoise"][0],
+        "loss": "mse",
         "monitor": "val_loss",
-        "mode": "min",
         "batch_size": 16,
         "crop": 64,
     },
@@ -34,14 +35,20 @@ TASKS: dict[str, dict[str, Any]] = {
 # Width and depth that two cores train in minutes.
 MODELS: dict[str, dict[str, int]] = {
     "unet": {"width": 16, "depth": 4},
-    "fcn32s": {"width": 16, "depth": 5},
+    "fcn32s": {"width": 16},
     "dncnn": {"width": 32, "depth": 10},
 }
+LOSSES = {
+    "segment": ("dice+cross_entropy", "dice", "cross_entropy", "focal"),
+    "denoise": ("mse", "charbonnier", "sure"),
+}
+METRICS = {"segment": ("accuracy", "dice"), "denoise": ("gain",)}
+_WARPS = "rotation", "shear", "shift", "zoom"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What to learn, from what, by which network and how. `None` is filled in by the rule given.
+    """What to learn, from what, by which network and how. `None` is what the rule says.
 
     **The task:**
 
@@ -73,16 +80,19 @@ class Recipe:
     - `batch_size`, `crop`: 4 squares of 256 x 256 to segment, 16 of 64 x 64 to denoise, or what
         the first image has.
     - `flips`, `rotation`, `shear`, `shift`, `zoom`, `brightness`: see `Augment`; `flips` are both.
+        Noise that inputs have would be smoothed by the four in the middle, so not where that is
+        learned.
     - `learning_rate`: of Adam to begin with; it falls to 0 by a cosine over all epochs.
     - `average`, `clip`, `half_precision`: see `fit`.
     - `seed`: of everything random.
 
     **Stopping:**
 
-    - `monitor`, `mode`, `patience`, `min_delta`: see `EarlyStopping`; by default the most
-        `"val_dice"` to segment, the least `"val_loss"` to denoise. The best epoch is kept by the
-        same monitor. Metrics are `accuracy` and `dice`, and to denoise `gain`, the decibels of
-        PSNR above the noisy image, unless the loss is `"sure"`.
+    - `monitor`, `mode`, `patience`, `min_delta`: see `EarlyStopping`; by default `"val_dice"` to
+        segment, `"val_loss"` to denoise; `"min"` for losses, else `"max"`. The best epoch is kept
+        by the same monitor. Metrics beside `loss` are `accuracy` and `dice`, the mean over the
+        classes of whole images; to denoise `gain`, the decibels of PSNR above the noisy image,
+        unless the loss is `"sure"`. With `val_` before it, it is of the validation images.
 
     **Raises:** `ValueError`, which names the setting, for what does not fit together.
     """
@@ -123,31 +133,66 @@ class Recipe:
 
     def __post_init__(self):
         check_choice(self.task, tuple(TASKS), name="task")
-        self._fill(TASKS[self.task])
-        check_choice(self.model, tuple(MODELS), name="model")
-        self._fill(MODELS[str(self.model)])
+        check_choice(self.model, (None, *MODELS), name="model")
+        # What is filled in is checked as it is made.
+        if self.filled() is self:
+            self._check()
+
+    def filled(self) -> "Recipe":
+        """With what the rules say in the place of `None`."""
+        usual = TASKS[self.task]
+        is_loss = str(self.monitor or usual["monitor"]).endswith("loss")
+        rules = usual | MODELS[self.model or usual["model"]] | {"mode": "min" if is_loss else "max"}
+        missing = {k: v for k, v in rules.items() if getattr(self, k) is None}
+        return replace(self, **missing) if missing else self
+
+    def _check(self) -> None:
         check_choice(self.loss, LOSSES[self.task], name="loss")
         check_choice(self.mode, ("min", "max"), name="mode")
-        for name in ("classes", "width", "depth", "epochs", "batch_size", "crop"):
-            check_count(getattr(self, name), name=name)
-        if self.model == ("dncnn" if self.task == "segment" else "fcn32s"):
-            raise ValueError(f"model must be one that can {self.task}, got {self.model!r}")
-        if self.weights is not None and self.model != "fcn32s":
-            raise ValueError(f"weights are for the model fcn32s, not {self.model}")
-        if self.through is not None and self.task != "segment":
-            raise ValueError("through is for the task segment")
-        if self.through is not None and self.noise is None:
-            raise ValueError("through needs the noise that it begins with: add_noise or sigma")
+        check_choice(self.monitor, self._metrics(), name="monitor")
+        for name in ("width", "epochs", "batch_size", "crop", "depth", "steps"):
+            if name not in ("depth", "steps") or getattr(self, name) is not None:
+                check_count(getattr(self, name), name=name)
+        for name in ("learning_rate", "clip"):
+            check_positive(getattr(self, name), name=name)
+        for name in ("patience", "min_delta", "brightness", *_WARPS):
+            check_nonnegative(getattr(self, name), name=name)
+        check_share(self.average, name="average")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to 2^32 - 1, got {self.seed}")
+        if self.classes < 2:
+            raise ValueError(f"classes must be at least 2, got {self.classes}")
+        if self.sigma is not None:
+            check_positive(self.sigma, name="sigma")
         if self.add_noise is not None:
             AddNoise(*self.add_noise)
-            object.__setattr__(self, "add_noise", tuple(self.add_noise))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.model == ("dncnn" if self.task == "segment" else "fcn32s"):
+            raise ValueError(f"model must be one that can {self.task}, got {self.model!r}")
+        if self.model == "fcn32s" and self.depth is not None:
+            raise ValueError("depth is not for the model fcn32s")
+        if self.weights is not None and self.model != "fcn32s":
+            raise ValueError(f"weights are for the model fcn32s, not {self.model}")
+        if self.through is not None:
+            check_choice(self.through, methods(), name="through")
+            if self.task != "segment":
+                raise ValueError("through is for the task segment")
+            if self.noise is None:
+                raise ValueError("through needs the noise that it begins with: add_noise or sigma")
         if self.needs_targets and self.targets is None:
             raise ValueError("targets must be given to denoise without add_noise or loss sure")
+        if self.half_precision and self.loss == "sure":
+            raise ValueError("half_precision is too coarse for the loss sure")
+        if self.task == "denoise" and self.add_noise is None:
+            for name in _WARPS:
+                if getattr(self, name):
+                    raise ValueError(f"{name} would smooth the noise that inputs have; leave it 0")
 
-    def _fill(self, rules: Mapping[str, Any]) -> None:
-        for name, value in rules.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+    def _metrics(self) -> tuple[str, ...]:
+        known = "loss", *(METRICS[self.task] if self.loss != "sure" else ())
+        return *(f"val_{name}" for name in known), *known
 
     @property
     def needs_targets(self) -> bool:
@@ -161,6 +206,7 @@ class Recipe:
 
     @property
     def monitored(self) -> tuple[str, Literal["min", "max"]]:
+        """The metric, and what is better, of a recipe that is filled."""
         return str(self.monitor), "min" if self.mode == "min" else "max"
 
     def as_json(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +16,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from jaxdenoise.files.errors import InputError, one_line
-from jaxdenoise.files.pictures import atomic_path
+from jaxdenoise.files.pictures import TEMPORARY, atomic_path
 from jaxdenoise.learn.building import batches_of, model_of, optimizer_of, pairs_of, scores_of
-from jaxdenoise.learn.callbacks import Callback, EarlyStopping, History
+from jaxdenoise.learn.callbacks import Callback, EarlyStopping, History, Logs, best_row
 from jaxdenoise.learn.checkpoints import ModelCheckpoint, load_model, load_state
 from jaxdenoise.learn.curves import Curves
 from jaxdenoise.learn.denoiser import Denoiser
 from jaxdenoise.learn.fit import fit, initial_state
 from jaxdenoise.learn.losses import accuracy, dice_per_class, predicted
+from jaxdenoise.learn.pairs import AddNoise
 from jaxdenoise.learn.recipes import Recipe
 from jaxdenoise.learn.unsupervised import AtUnitNoise
 from jaxdenoise.metrics import psnr, ssim
@@ -35,7 +38,12 @@ class Run(NamedTuple):
 
     recipe: Recipe
     model: Any
-    history: list[dict[str, Any]]
+    history: list[Logs]
+
+    @property
+    def best(self) -> Logs:
+        """The row of the history that is of the best epoch."""
+        return best_row(self.history, *self.recipe.monitored)
 
 
 def train_run(
@@ -58,11 +66,12 @@ def train_run(
     - `recipe`: what to learn, and how.
     - `callbacks`: beside those of the recipe, such as `ProgressBar`.
 
-    **Raises:** `InputError`, which names the file, for a folder that holds something else or a run
-    of another recipe, and what `FolderPairs` refuses; what `fit` raises.
+    **Raises:** `InputError`, which names the file, for a folder that holds something else, or a run
+    of another recipe or of files of other names, and what `FolderPairs` refuses; what `fit` raises.
     """
-    folder = Path(folder)
-    _check_folder(folder, recipe)
+    folder, recipe = Path(folder), recipe.filled()
+    told = recipe.as_json() | {"data": _data(recipe, split)}
+    _check_folder(folder, told)
     train, val, steps = batches_of(recipe, split)
     model, optimizer = model_of(recipe), optimizer_of(recipe, steps)
     loss, metrics = scores_of(recipe)
@@ -76,7 +85,7 @@ def train_run(
     stopped = any(stopping.heard(row, None) for row in before)
     if not stopped and done < recipe.epochs:
         checkpoint = ModelCheckpoint(folder, monitor, mode)
-        kept = [_Claim(folder, recipe), history, Curves(folder / _CURVES, history), checkpoint]
+        kept = [_Claim(folder, told), history, Curves(folder / _CURVES, history), checkpoint]
         fit(
             model,
             train,
@@ -96,38 +105,53 @@ def train_run(
 
 
 class _Claim(Callback):
-    """Write the recipe once everything is found to be right."""
+    """Write what the run is told, once everything is found to be right."""
 
-    def __init__(self, folder: Path, recipe: Recipe):
-        self.folder, self.recipe = folder, recipe
+    def __init__(self, folder: Path, told: dict[str, Any]):
+        self.folder, self.told = folder, told
 
     def began(self, state: Any) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / _RECIPE, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self.recipe.as_json(), indent=1) + "\n")
+            temporary.write_text(json.dumps(self.told, indent=1) + "\n")
 
 
-def _check_folder(folder: Path, recipe: Recipe) -> None:
+def _data(recipe: Recipe, split: str | Path) -> dict[str, str]:
+    """How many files, and a hash of their names, by which a run knows its data again."""
+    names = {
+        part: [path.name for pair in pairs_of(recipe, split, part).files for path in pair]
+        for part in ("train", "val")
+    }
+    return {
+        part: f"{len(found)} files, {sha256(chr(10).join(found).encode()).hexdigest()[:16]}"
+        for part, found in names.items()
+    }
+
+
+def _check_folder(folder: Path, told: dict[str, Any]) -> None:
     if not folder.exists():
         return
     if not (folder / _RECIPE).exists():
-        if not folder.is_dir() or any(folder.iterdir()):
+        # A run that was killed as it began may have left what is temporary.
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else ["itself"]
+        if not all(name.startswith(TEMPORARY) for name in names):
             raise InputError(f"{folder}: is there, and is not a run")
         return
-    begun = read_recipe(folder).as_json()
-    for name, value in recipe.as_json().items():
-        if begun[name] != value:
+    begun = _told(folder)
+    for name, value in told.items():
+        if begun.get(name) != value:
             raise InputError(
-                f"{folder}: is a run with {name} {begun[name]}, not {value}; choose another folder"
+                f"{folder}: is a run with {name} {begun.get(name)}, not {value}; choose another "
+                f"folder"
             )
 
 
-def read_recipe(folder: Path) -> Recipe:
+def _told(folder: Path) -> dict[str, Any]:
     path = folder / _RECIPE
     if not path.is_file():
         raise InputError(f"{folder}: is not a run, it has no {_RECIPE}")
     try:
-        return Recipe.from_json(json.loads(path.read_text()))
+        return dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: {one_line(error)}") from error
 
@@ -138,8 +162,14 @@ def load_run(folder: str | Path) -> Run:
     **Raises:** `InputError`, which names the folder, for one that is not a run.
     """
     folder = Path(folder)
-    recipe = read_recipe(folder)
-    model = load_model(folder, model_of(recipe))
+    told = _told(folder)
+    told.pop("data", None)
+    try:
+        recipe = Recipe.from_json(told)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{folder / _RECIPE}: {one_line(error)}") from error
+    # The checkpoint has all weights.
+    model = load_model(folder, model_of(replace(recipe, weights=None)))
     model = model.denoiser if isinstance(model, AtUnitNoise) else model
     return Run(recipe, model, History(folder / HISTORY).read())
 
@@ -160,6 +190,7 @@ def evaluate_run(
     split: str | Path,
     part: str = "test",
     *,
+    targets: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """The mean figures of whole images.
@@ -169,20 +200,32 @@ def evaluate_run(
     - `run`: of `load_run`. Noise that its recipe adds is added here too, always the same; of a
         range the middle.
     - `split`, `part`: of the data, and which part of it.
+    - `targets`: the folder of these; by default that of the recipe.
     - `progress`: called as `progress(done, images)`.
 
     **Returns:** the number of `images`; of segmentation `accuracy`, `dice_per_class` of the most
     probable classes, and their mean `dice`; of denoising `psnr` and `ssim` of what is clipped from
     0 to 1, and those of the noisy images, `psnr_noisy` and `ssim_noisy`.
+
+    **Raises:** `InputError`, which names the file, for what `FolderPairs` refuses; `ValueError`
+    without targets for images whose noise was not added.
     """
-    pairs, found = pairs_of(run.recipe, split, part), []
-    score = _segmentation if run.recipe.task == "segment" else _restoration
+    recipe, found = run.recipe, []
+    if targets is not None:
+        recipe = replace(recipe, targets=targets)
+    if recipe.task == "denoise" and recipe.add_noise is None:
+        if recipe.targets is None:
+            raise ValueError("targets must name the folder of clean images to compare with")
+        # A loss that needs them.
+        recipe = replace(recipe, loss="mse")
+    pairs = pairs_of(recipe, split, part)
+    score = _segmentation if recipe.task == "segment" else _restoration
     for number in range(len(pairs)):
-        key = jax.random.fold_in(jax.random.key(run.recipe.seed), number)
+        key = jax.random.fold_in(jax.random.key(recipe.seed), number)
         image, target = map(jnp.asarray, pairs[number])
-        if run.recipe.add_noise is not None:
-            noise = jax.random.normal(key, image.shape, image.dtype)
-            image = image + jnp.asarray(run.recipe.noise, image.dtype) * noise
+        if recipe.add_noise is not None:
+            middle = sum(recipe.add_noise) / 2
+            image, target = AddNoise(middle, middle)(key, image, target)
         found.append(score(run, image, target))
         if progress is not None:
             progress(number + 1, len(pairs))

@@ -4,7 +4,8 @@ import csv
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from jaxdenoise._core.checks import check_count
 from jaxdenoise.files.pictures import atomic_path
-from jaxdenoise.learn.callbacks import Callback
+from jaxdenoise.learn.callbacks import Callback, best_row
 from jaxdenoise.learn.recipes import Recipe
 from jaxdenoise.learn.runs import train_run
 
@@ -26,25 +27,47 @@ def grid(choices: Mapping[str, Sequence[Any]]) -> list[Setting]:
     ]
 
 
-def draws(choices: Mapping[str, Sequence[Any]], count: int, *, seed: int = 0) -> list[Setting]:
+@dataclass(frozen=True)
+class Range:
+    """What is between two ends: uniform in its logarithm, or as it is if one is 0.
+
+    Whole numbers, each as probable as the others, if both ends are.
+
+    **Raises:** `ValueError` unless 0 <= low < high.
+    """
+
+    low: float | int
+    high: float | int
+
+    def __post_init__(self):
+        if not 0 <= self.low < self.high < np.inf:
+            raise ValueError(f"low must be below high, from 0, got {self.low} and {self.high}")
+
+    def draw(self, rng: np.random.Generator) -> float | int:
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return int(rng.integers(self.low, self.high, endpoint=True))
+        if self.low == 0:
+            return float(rng.uniform(0, self.high))
+        return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+
+
+def draws(
+    choices: Mapping[str, Sequence[Any] | Range], count: int, *, seed: int = 0
+) -> list[Setting]:
     """So many random combinations.
 
     **Arguments:**
 
-    - `choices`: the values of a setting, each as probable as the others, or `(low, high)` of two
-        floats, between which it is uniform in its logarithm, or uniform if one is not positive.
+    - `choices`: the values of a setting, each as probable as the others, or a `Range`.
 
     **References:** Bergstra & Bengio, "Random search for hyper-parameter optimization", JMLR 2012.
     """
     check_count(count, name="count")
     rng = np.random.default_rng(seed)
 
-    def drawn(values: Sequence[Any]) -> Any:
-        if isinstance(values, tuple):
-            low, high = values
-            if min(low, high) > 0:
-                return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-            return float(rng.uniform(low, high))
+    def drawn(values: Sequence[Any] | Range) -> Any:
+        if isinstance(values, Range):
+            return values.draw(rng)
         return values[int(rng.integers(len(values)))]
 
     return [{name: drawn(values) for name, values in choices.items()} for _ in range(count)]
@@ -71,21 +94,27 @@ def sweep(
     - `callbacks`: of a run, by its number and its settings.
 
     **Returns:** the rows of the table: `run`, the settings, `epochs`, `best_epoch`, and the best
-    value under the name of the monitor.
+    value under the name of the monitor; `None` for these three where the loss was not finite.
 
-    **Raises:** as `train_run`; `ValueError` for changes that the recipe does not allow, before
-    any run.
+    **Raises:** as `train_run`; `ValueError` for changes that the recipe does not allow, or of what
+    runs are compared by, before any run.
     """
     folder = Path(folder)
+    if not settings or {"task", "monitor", "mode"} & set(settings[0]):
+        raise ValueError("settings must be some, and none of task, monitor and mode")
     recipes = [replace(recipe, **setting) for setting in settings]
+    monitor, mode = recipe.filled().monitored
     rows: list[dict[str, Any]] = []
     for number, (changed, setting) in enumerate(zip(recipes, settings, strict=True)):
         name = f"{number:03d}"
-        run = train_run(folder / name, split, changed, callbacks=callbacks(number, setting))
-        monitor, mode = changed.monitored
-        best = (max if mode == "max" else min)(run.history, key=lambda row: row[monitor])
-        found = {"epochs": len(run.history), "best_epoch": best["epoch"], monitor: best[monitor]}
-        rows.append({"run": name, **setting, **found})
+        row: dict[str, Any] = {"run": name, **setting}
+        row |= dict.fromkeys(("epochs", "best_epoch", monitor))
+        with suppress(FloatingPointError):
+            run = train_run(folder / name, split, changed, callbacks=callbacks(number, setting))
+            best = best_row(run.history, monitor, mode)
+            row |= {"epochs": len(run.history), "best_epoch": best["epoch"]}
+            row[monitor] = best[monitor]
+        rows.append(row)
         _write_table(folder / "sweep.csv", rows)
         _draw(folder / "sweep.png", rows, list(setting), monitor, mode)
     return rows
@@ -96,19 +125,24 @@ def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(
-            {k: v if isinstance(v, str) else json.dumps(v) for k, v in row.items()} for row in rows
+            {k: json.dumps(v) if isinstance(v, float | bool) else v for k, v in row.items()}
+            for row in rows
         )
 
 
 def _draw(
-    path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[str], monitor: str, mode: str
+    path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str], monitor: str, mode: str
 ) -> None:
     """A column for each setting: numbers along an axis, words at places of their own."""
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if row[monitor] is not None]
+    if not rows:
+        return
+
     figure = Figure(figsize=(4 * len(names), 6), layout="constrained")
     panels = figure.subplots(2, len(names), squeeze=False, sharey="row")
-    best = (max if mode == "max" else min)(rows, key=lambda row: row[monitor])
+    best = best_row(rows, monitor, mode)
     for column, name in enumerate(names):
         values = [row[name] for row in rows]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)

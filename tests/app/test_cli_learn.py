@@ -98,6 +98,14 @@ def test_segmenter(run, split):
     assert mask.shape == (17, 18)
     assert set(np.unique(mask)) <= {0, 255}
     run("denoise", masks[0], "-o", "no.png", "--method", "run").failed_with("run: learned to seg")
+    run("learn", "predict", "run", masks[0], "-o", "mask.jpg").failed_with("mask.jpg", "JPEG")
+
+
+def test_what_diverges_ends_in_one_line(run, split):
+    done = run("learn", "train", "split", "-o", "run", *SMALL, "--param", "learning_rate=1e30")
+    assert done.status == 1
+    assert done.err.splitlines()[-1].startswith("jaxdenoise: error: loss or parameters are not fin")
+    assert "Traceback" not in done.err
 
 
 def test_denoiser(run, split):
@@ -117,7 +125,9 @@ def test_denoiser(run, split):
     done = run("compare", "data/frames/frame_003.png", "--methods", "tv,run", "--add-noise", "9")
     assert done.status == 0, done.err
     assert "run" in done.out
-    run("tune", "data/frames/frame_003.png", "--method", "run").failed_with("no strength")
+    done = run("tune", "data/frames/frame_003.png", "--method", "run", "--steps", "2")
+    assert done.status == 0, done.err
+    assert "strength" in done.out
     run("denoise", "a.png", "-o", "c.png", "--method", "run", "--param", "h=3").failed_with("h")
 
 
@@ -133,12 +143,12 @@ def test_sweep(run, split):
 
 
 def test_every_setting_can_be_given():
-    from jaxdenoise.app import training
+    from jaxdenoise.app.recipe import PARAMETERS
     from jaxdenoise.learn import Recipe
 
     options = {"task", "inputs", "targets", "add_noise", "sigma", "model", "through", "epochs",
                "seed", "monitor", "mode", "patience", "min_delta"}  # fmt: skip
-    assert {*training.PARAMETERS} == {field.name for field in fields(Recipe)} - options
+    assert {*PARAMETERS} == {field.name for field in fields(Recipe)} - options
 
 
 @pytest.mark.parametrize(
@@ -167,4 +177,6 @@ def test_sweep_refuses(run, split):
     refused("--try speed", "width", speed="1,2")
     refused("--try learning_rate", "--random", learning_rate="1e-4:1e-2")
     refused("width", "positive", width="0,2")
+    refused("--try monitor", "width", monitor="val_loss,val_dice")
+    refused("--try width", "whole number", width="8,wide")
     assert not Path("all").exists()

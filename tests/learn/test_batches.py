@@ -13,6 +13,7 @@ from jaxdenoise.learn import (
     Batches,
     Corrupt,
     FolderPairs,
+    Generated,
     ToUnitNoise,
     chained,
     split_folders,
@@ -103,6 +104,10 @@ def test_goes_on_from_a_state(numbered):
 def test_hosts_share_the_pairs(numbered):
     (first,), (second,) = (numbers(Batches(numbered, 5, epochs=1, shard=(k, 2))) for k in (0, 1))
     assert sorted(first + second) == list(range(COUNT))
+    dark = [(np.zeros((1, 4, 5), np.float32), np.zeros((4, 5), np.int32))] * COUNT
+    noise = Corrupt(jd.Gaussian(0.1))
+    (one,), (two,) = (Batches(dark, 5, epochs=1, shard=(k, 2), transform=noise) for k in (0, 1))
+    assert np.abs(one[0] - two[0]).min() > 0
 
 
 def test_bad_input(split, numbered):
@@ -120,6 +125,52 @@ def test_bad_input(split, numbered):
         Batches(numbered, 2, shard=(2, 2))
     with pytest.raises(InputError, match=r"mask_.*labels must be from 0 to 2"):
         FolderPairs(split, "train", classes=3)[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 1, 0]], np.uint8), [0, 1, 0]),
+        (np.array([[1, 1, 1]], np.uint8), [1, 1, 1]),
+        (np.array([[0, 255, 0]], np.uint16), [0, 1, 0]),
+        (np.array([[0, 3, 250]], np.uint8), [0, 0, 1]),
+        (np.array([[0, 0, 0]], np.uint8), [0, 0, 0]),
+        (np.array([[0.0, 1.0, 0.2]], np.float32), [0, 1, 0]),
+    ],
+)
+def test_two_classes_by_any_two_levels(split, values, expected):
+    pairs = FolderPairs(split, "train")
+    image, mask = pairs.files[0]
+    Image.fromarray(np.zeros((1, 3), np.uint8)).save(image)
+    mask.unlink()
+    if values.dtype == np.float32:
+        mask = mask.with_suffix(".npy")
+        np.save(mask, values)
+    else:
+        Image.fromarray(values).save(mask)
+    assert FolderPairs(split, "train")[0][1].tolist() == [expected]
+
+
+def test_files_that_are_no_single_image(split):
+    image = FolderPairs(split, "train").files[0].input
+    image.unlink()
+    pages = [Image.fromarray(np.zeros((8, 9), np.uint8))] * 2
+    image = image.with_suffix(".tif")
+    pages[0].save(image, save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match=f"{image.name}: has 2 pages, and a pair is of single"):
+        FolderPairs(split, "train")[0]
+    image.unlink()
+    Image.fromarray(np.zeros((8, 9, 4), np.uint8), "CMYK").save(image)
+    with pytest.raises(InputError, match=image.name):
+        FolderPairs(split, "train")[0]
+
+
+def test_generated_pairs(numbered):
+    pairs = Generated(lambda k: numbered[k], 6)
+    first, second = numbers(Batches(pairs, 3, epochs=1))
+    assert sorted(first + second) == list(range(6))
+    with pytest.raises(IndexError, match="index must be from 0 to 5"):
+        pairs[6]
 
 
 def test_a_file_that_is_no_image_ends_the_epoch_by_name(split):

@@ -86,5 +86,8 @@ def test_bad_input(tmp_path):
     with pytest.raises(InputError, match="last: is epoch 1 of another run; go on from it, or"):
         learn.ModelCheckpoint(tmp_path).began(state)
     learn.ModelCheckpoint(tmp_path).began(state._replace(epoch=1))
+    learn.ModelCheckpoint(tmp_path, "loss").heard({"loss": 1.0}, state._replace(epoch=2))
+    with pytest.raises(InputError, match="best: was not chosen by val_iou"):
+        learn.ModelCheckpoint(tmp_path, "val_iou")
     with pytest.raises(InputError, match="last: is the checkpoint of another model or optimiser"):
         learn.load_state(tmp_path, learn.initial_state(network(), optax.sgd(0.1)))

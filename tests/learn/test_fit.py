@@ -116,6 +116,8 @@ def test_history_is_written_and_goes_on(tmp_path, name):
     else:
         assert json.loads(path.read_text()) == rows
     assert [p.name for p in tmp_path.iterdir()] == [name]
+    learn.History(path).heard({"epoch": 4, "accuracy": 0.5}, None)
+    assert [row.get("accuracy") for row in learn.History(path).read()] == [None] * 3 + [0.5]
 
 
 def test_what_is_not_finite_ends_it_before_anyone_hears(pairs, network):
@@ -142,6 +144,14 @@ def test_bad_input(pairs, network):
         learn.fit(
             network, train(pairs), callbacks=[learn.EarlyStopping("val_dice", "max")], **LEARNED
         )
+    with pytest.raises(ValueError, match="train must be Batches without end, got epochs=2"):
+        learn.fit(network, train(pairs, epochs=2), **LEARNED)
+    with pytest.raises(ValueError, match="val must be Batches of one epoch, got epochs=None"):
+        learn.fit(network, train(pairs), train(pairs), **LEARNED)
+    with pytest.raises(ValueError, match="metrics must have names of their own, got 'loss'"):
+        learn.fit(network, train(pairs), metrics={"loss": jd.mse}, **LEARNED)
+    with pytest.raises(ValueError, match="half_precision is too coarse for loss, a ModelLoss"):
+        learn.fit(network, train(pairs), loss=learn.sure_loss, half_precision=True)
     with pytest.raises(ValueError, match="epochs must be a positive integer"):
         learn.fit(network, train(pairs), epochs=0, **LEARNED)
     with pytest.raises(ValueError, match="average must be below 1"):

@@ -143,6 +143,15 @@ def test_denoiser_is_one_to_the_others(denoiser, rng):
     assert jd.map_estimate(image, 0.3, 0.1 * jd.RED(denoiser, 0.3)).image.shape == image.shape
 
 
+def test_denoiser_can_be_tuned(denoiser, rng):
+    noisy = rng.normal(size=(12, 13))
+    weaker, stronger = (denoiser(noisy, 1.0, strength=s) for s in (0.5, 1.5))
+    np.testing.assert_allclose(stronger, denoiser(noisy, 1.5), rtol=1e-6)
+    assert np.abs(weaker - stronger).max() > 1e-3
+    tuned = jd.tune(denoiser, noisy, 1.0, {"strength": 1.0}, steps=2)
+    assert tuned.parameters["strength"] != 1
+
+
 def test_bad_input(denoiser):
     with pytest.raises(ValueError, match="width must be a positive integer"):
         learn.UNet.initialise(KEY, width=0)

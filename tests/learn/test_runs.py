@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -48,20 +49,39 @@ def arrays(model):
     return jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
 
 
-class Killed(learn.Callback):
-    def heard(self, logs, state):
-        if logs["epoch"] == 2:
+class KilledInside(learn.Callback):
+    """In the middle of an epoch."""
+
+    def stepped(self, epoch, step, steps):
+        if (epoch, step) == (3, 2):
             raise KeyboardInterrupt
-        return False
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(split, segmenter, tmp_path):
+@pytest.fixture
+def killed_between(monkeypatch):
+    """After the best of epoch 2 is saved, before the last is."""
+    real = learn.ModelCheckpoint._save
+
+    def save(self, which, logs, state):
+        if (which, state.epoch) == ("last", 2):
+            raise KeyboardInterrupt
+        real(self, which, logs, state)
+
+    monkeypatch.setattr(learn.ModelCheckpoint, "_save", save)
+
+
+@pytest.mark.parametrize("where", ["inside", "between"])
+def test_a_killed_run_ends_where_an_unbroken_one_does(split, segmenter, tmp_path, request, where):
     folder, whole = segmenter
     assert {p.name for p in folder.iterdir()} == {
         *("recipe.json", "history.csv", "curves.png", "last", "best")
     }
+    if where == "between":
+        request.getfixturevalue("killed_between")
     with pytest.raises(KeyboardInterrupt):
-        learn.train_run(tmp_path / "run", split, SEGMENT, callbacks=[Killed()])
+        learn.train_run(tmp_path / "run", split, SEGMENT, callbacks=[KilledInside()])
+    request.getfixturevalue("monkeypatch").undo()
+    (tmp_path / "run" / ".jaxdenoise-12.csv").write_text("not whole")
     again = learn.train_run(tmp_path / "run", split, SEGMENT)
     jax.tree.map(np.testing.assert_array_equal, arrays(again.model), arrays(whole.model))
     for name in ("seconds", "waiting"):
@@ -104,9 +124,45 @@ def test_figures_of_a_denoiser(split, tmp_path):
 
 
 def test_noisy_images_alone_are_enough(split, tmp_path):
-    recipe = learn.Recipe(**{**SMALL, "model": "unet"}, task="denoise", loss="sure", epochs=1)
+    recipe = learn.Recipe(**SMALL, task="denoise", loss="sure", epochs=1)
     run = learn.train_run(tmp_path / "run", split, recipe)
     assert np.isfinite(run.history[0]["val_loss"])
+    with pytest.raises(ValueError, match="targets must name the folder of clean images"):
+        learn.evaluate_run(run, split)
+    found = learn.evaluate_run(run, split, targets="masks")
+    assert 0 < found["psnr_noisy"] < 30
+
+
+def test_classes_and_colours(split, tmp_path):
+    """Masks of three numbers, and a network that takes colours."""
+    shutil.copytree(split, tmp_path / "split")
+    for path in (tmp_path / "split").rglob("mask*.png"):
+        mask = np.asarray(Image.open(path)) // 255
+        mask[:3, :4] = 2
+        Image.fromarray(mask).save(path)
+    recipe = learn.Recipe(**{**SMALL, "classes": 3, "colour": True, "loss": "focal"}, epochs=1)
+    run = learn.train_run(tmp_path / "run", tmp_path / "split", recipe)
+    assert len(learn.evaluate_run(run, tmp_path / "split")["dice_per_class"]) == 3
+
+
+def test_weights_are_needed_once(split, tmp_path):
+    """A run of FCN-32s is read without the file that it began with."""
+    from safetensors.numpy import save_file
+
+    given = {"model": "fcn32s", "width": 1, "batch_size": 2, "steps": 1, "crop": 12, "epochs": 1}
+    blocks, tensors, number = model_of(learn.Recipe(**given)).blocks, {}, 0
+    for block in blocks:
+        for layer in block.layers:
+            tensors[f"features.{number}.weight"] = np.asarray(layer.weight)
+            tensors[f"features.{number}.bias"] = np.asarray(layer.bias).ravel() + 1
+            number += 2
+        number += 1
+    save_file(tensors, tmp_path / "vgg.safetensors")
+    recipe = learn.Recipe(**given, weights=str(tmp_path / "vgg.safetensors"))
+    assert float(model_of(recipe).blocks[0].layers[0].bias[0, 0, 0]) == 1
+    learn.train_run(tmp_path / "run", split, recipe)
+    (tmp_path / "vgg.safetensors").unlink()
+    assert learn.load_run(tmp_path / "run").recipe.weights is not None
 
 
 def test_through_a_denoiser(split, tmp_path):
@@ -120,8 +176,12 @@ def test_through_a_denoiser(split, tmp_path):
 def test_what_is_not_its_own_is_refused(split, segmenter, tmp_path):
     folder, _ = segmenter
     with pytest.raises(InputError, match="whole: is a run with seed 0, not 1"):
-        learn.train_run(folder, split, learn.Recipe(**SMALL, epochs=4, rotation=10.0, patience=4,
-                                                    seed=1))  # fmt: skip
+        learn.train_run(folder, split, replace(SEGMENT, seed=1))
+    shutil.copytree(split, tmp_path / "split")
+    for path in learn.FolderPairs(tmp_path / "split", "train").files[0]:
+        path.rename(path.with_name("x_99.png"))
+    with pytest.raises(InputError, match="whole: is a run with data"):
+        learn.train_run(folder, tmp_path / "split", SEGMENT)
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("friend")
     with pytest.raises(InputError, match="letters: is there, and is not a run"):
@@ -137,8 +197,6 @@ def test_what_is_not_its_own_is_refused(split, segmenter, tmp_path):
 
 def test_nothing_is_begun_that_cannot_be(split, tmp_path):
     run = tmp_path / "run"
-    with pytest.raises(ValueError, match=r"monitor must be one of .*, got 'val_iou'"):
-        learn.train_run(run, split, learn.Recipe(**SMALL, monitor="val_iou"))
     shutil.copytree(split, tmp_path / "split")
     for path in (tmp_path / "split" / "val_frames" / "val").iterdir():
         path.unlink()
@@ -158,11 +216,44 @@ def test_nothing_is_begun_that_cannot_be(split, tmp_path):
         ({"weights": "vgg.safetensors"}, "weights are for the model fcn32s"),
         ({"add_noise": (0.2, 0.1)}, "low must be positive and at most high"),
         ({"crop": 0}, "crop must be a positive integer"),
+        ({"steps": 0}, "steps must be a positive integer"),
+        ({"monitor": "val_iou"}, "monitor must be one of 'val_loss', 'val_accuracy'"),
+        ({"learning_rate": float("nan")}, "learning_rate must be finite and positive"),
+        ({"average": 1.0}, "average must be below 1"),
+        ({"rotation": -1.0}, "rotation must be finite and not negative"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"classes": 1}, "classes must be at least 2"),
+        ({"through": "median", "sigma": 0.1}, "through must be one of 'bilateral'"),
+        ({"task": "denoise", "loss": "sure", "rotation": 5.0}, "rotation would smooth the noise"),
+        ({"task": "denoise", "loss": "sure", "half_precision": True}, "half_precision is too coar"),
+        ({"model": "fcn32s", "depth": 3}, "depth is not for the model fcn32s"),
+        ({"sigma": 0.0}, "sigma must be finite and positive"),
     ],
 )
 def test_settings_that_do_not_fit(given, message):
     with pytest.raises(ValueError, match=message):
         learn.Recipe(**given)
+
+
+@pytest.mark.parametrize(
+    ("task", "monitor", "mode"),
+    [
+        ("segment", None, "max"),
+        ("segment", "val_loss", "min"),
+        ("segment", "val_accuracy", "max"),
+        ("denoise", None, "min"),
+        ("denoise", "val_gain", "max"),
+    ],
+)
+def test_what_is_better_follows_from_the_metric(task, monitor, mode):
+    recipe = learn.Recipe(task=task, monitor=monitor, add_noise=(0.1, 0.1)).filled()
+    assert recipe.mode == mode
+    assert replace(recipe, mode="min").filled().mode == "min"
+
+
+def test_rules_follow_what_is_changed():
+    recipe = replace(learn.Recipe(task="denoise", add_noise=(0.1, 0.1)), model="unet")
+    assert (recipe.filled().width, recipe.filled().depth) == (16, 4)
 
 
 def test_recipes_are_written_and_read():

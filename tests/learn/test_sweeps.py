@@ -19,6 +19,8 @@ def runs(monkeypatch):
 
     def train_run(folder, split, recipe, *, callbacks):
         trained.append((folder.name, recipe.width, *callbacks))
+        if recipe.learning_rate > 1:
+            raise FloatingPointError("loss is not finite")
         rows = [{"epoch": k, "val_dice": 0.1 * k * recipe.width / 16} for k in (1, 2, 3)]
         return SimpleNamespace(history=rows[: 3 if recipe.loss == "dice" else 2])
 
@@ -33,14 +35,23 @@ def test_grid():
 
 
 def test_draws():
-    found = learn.draws(CHOICES | {"learning_rate": (1e-4, 1e-2), "shift": (0.0, 1.0)}, 400)
-    assert found == learn.draws(CHOICES | {"learning_rate": (1e-4, 1e-2), "shift": (0.0, 1.0)}, 400)
+    ranges = {
+        "learning_rate": learn.Range(1e-4, 1e-2),
+        "shift": learn.Range(0.0, 1.0),
+        "depth": learn.Range(2, 4),
+    }
+    found = learn.draws(CHOICES | ranges, 400)
+    assert found == learn.draws(CHOICES | ranges, 400)
+    assert found != learn.draws(CHOICES | ranges, 400, seed=1)
     rates = np.log10([setting["learning_rate"] for setting in found])
     assert -4 <= rates.min() < -3.9
     assert -2.1 < rates.max() <= -2
     assert abs(rates.mean() + 3) < 0.1
     assert abs(np.mean([setting["shift"] for setting in found]) - 0.5) < 0.06
     assert {setting["width"] for setting in found} == {8, 16}
+    assert {setting["depth"] for setting in found} == {2, 3, 4}
+    with pytest.raises(ValueError, match="low must be below high"):
+        learn.Range(3, 3)
 
 
 def test_table_and_picture(tmp_path, runs):
@@ -62,9 +73,22 @@ def test_table_and_picture(tmp_path, runs):
     assert (tmp_path / "sweep.png").stat().st_size > 5000
 
 
+def test_a_run_that_diverges_does_not_end_the_others(tmp_path, runs):
+    rows = learn.sweep(
+        tmp_path, "split", learn.Recipe(width=16), learn.grid({"learning_rate": [2.0, 1e-3]})
+    )
+    assert [row["val_dice"] for row in rows] == [None, pytest.approx(0.2)]
+    with (tmp_path / "sweep.csv").open() as file:
+        assert next(csv.DictReader(file))["val_dice"] == ""
+
+
 def test_no_run_begins_before_all_settings_are_right(tmp_path, runs):
     with pytest.raises(ValueError, match="loss must be one of"):
         learn.sweep(tmp_path, "split", learn.Recipe(), learn.grid({"loss": ["dice", "mse"]}))
+    with pytest.raises(ValueError, match="settings must be some, and none of task, monitor"):
+        learn.sweep(tmp_path, "split", learn.Recipe(), learn.grid({"monitor": ["val_loss"]}))
+    with pytest.raises(ValueError, match="average must be below 1"):
+        learn.sweep(tmp_path, "split", learn.Recipe(), learn.grid({"average": [0.5, 1.0]}))
     assert runs == []
     with pytest.raises(ValueError, match="count must be a positive integer"):
         learn.draws(CHOICES, 0)
