@@ -27,8 +27,9 @@ arguments = parser.parse_args()
 SIDE, SIGMA = 96, 0.4
 
 
-def cells(rng):
-    """An image of textured cells, a little brighter than what is between, and the mask of them."""
+def cells(number):
+    """An image of cells, a little brighter than what is between, and the mask of them."""
+    rng = np.random.default_rng(number)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     mask = np.zeros((SIDE, SIDE), bool)
     for _ in range(9):
@@ -42,8 +43,8 @@ def cells(rng):
     return image[None].astype(np.float32), mask.astype(np.int32)
 
 
-rng = np.random.default_rng(0)
-train, val, test = ([cells(rng) for _ in range(count)] for count in (24, 8, 8))
+train = learn.Generated(cells, 24)
+val, test = ([cells(k) for k in range(first, first + 8)] for first in (100, 200))
 noise = learn.AddNoise(SIGMA, SIGMA)
 turn = learn.Augment(horizontal_flip=True, vertical_flip=True)
 

@@ -22,8 +22,8 @@ from jaxdenoise import learn
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("train_denoiser.png"))
-parser.add_argument("--epochs", type=int, default=8)
-parser.add_argument("--steps", type=int, default=60, help="of an epoch")
+parser.add_argument("--epochs", type=int, default=7)
+parser.add_argument("--steps", type=int, default=50, help="of an epoch")
 arguments = parser.parse_args()
 
 SIGMA = 25 / 255
@@ -44,7 +44,7 @@ def trained(name, loss, *last):
     batches = learn.Batches(
         pairs * 4, 16, crop=(48, 48), transform=learn.chained(turn, noise, *last)
     )
-    network = learn.DnCNN.initialise(jax.random.key(0), width=24, depth=7)
+    network = learn.DnCNN.initialise(jax.random.key(0), width=32, depth=6)
     rate = optax.cosine_decay_schedule(3e-3, arguments.epochs * arguments.steps)
     with learn.ProgressBar(lambda line: print(f"{name}, {line}")) as bar:
         return learn.fit(
@@ -70,7 +70,7 @@ results = {
     "DnCNN, noisy images alone": alone.model.denoiser(noisy, SIGMA),
 }
 
-figure = Figure(figsize=(15, 7.6), layout="constrained")
+figure = Figure(figsize=(15, 6.2), layout="constrained")
 grid = figure.add_gridspec(2, 5, width_ratios=[1, 1, 1, 1, 1.15])
 detail = np.s_[38:118, 100:180]
 for column, (name, image) in enumerate(results.items()):
@@ -89,7 +89,7 @@ for name, fitted in {"mean squared error": supervised, "SURE, from noisy images"
         marker="o",
         label=name,
     )
-axes.set(xlabel="epoch", ylabel="loss, in units of the noise's variance", ylim=(0, None))
+axes.set(xlabel="epoch", ylabel="loss, in units of the noise's variance", yscale="log")
 axes.legend()
 axes.grid(alpha=0.3)
 figure.savefig(arguments.output, dpi=90)
