@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     facts = machine()
     print_machine(facts)
-    recipe = learn.Recipe(rotation=15.0, shear=5.0, shift=0.05, zoom=0.1, brightness=0.1)
+    recipe = learn.Recipe(rotation=15.0, shear=5.0, shift=0.05, zoom=0.1, brightness=0.1).filled()
     with tempfile.TemporaryDirectory() as folder:
         learn.split_folders(arguments.data, folder, link="symlink")
         found = measured(recipe, folder, arguments.rounds)

@@ -59,6 +59,10 @@ class ProgressBar(Callback):
     ) -> None:
         self._bar.stop()
 
+    def began(self, state: Any) -> None:
+        if state.epoch:
+            self._show(f"going on after epoch {state.epoch}")
+
     def stepped(self, epoch: int, step: int, steps: int) -> None:
         self._bar.update(self._task, description=f"epoch {epoch}", completed=step, total=steps)
 

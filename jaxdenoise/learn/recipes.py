@@ -150,9 +150,9 @@ class Recipe:
         check_choice(self.loss, LOSSES[self.task], name="loss")
         check_choice(self.mode, ("min", "max"), name="mode")
         check_choice(self.monitor, self._metrics(), name="monitor")
-        for name in ("width", "epochs", "batch_size", "crop", "depth", "steps"):
-            if name not in ("depth", "steps") or getattr(self, name) is not None:
-                check_count(getattr(self, name), name=name)
+        given = [name for name in ("depth", "steps") if getattr(self, name) is not None]
+        for name in ("width", "epochs", "batch_size", "crop", *given):
+            check_count(getattr(self, name), name=name)
         for name in ("learning_rate", "clip"):
             check_positive(getattr(self, name), name=name)
         for name in ("patience", "min_delta", "brightness", *_WARPS):
