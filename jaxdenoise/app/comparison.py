@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdenoise as jd
-from jaxdenoise.app.options import find_method
+from jaxdenoise.app.options import denoise_on_every_device, find_method
 from jaxdenoise.files.errors import one_line
 
 
@@ -57,7 +57,7 @@ def run_method(
     channel_axis: int | None,
 ) -> Result:
     """Twice: the first call compiles and the second does not."""
-    image, denoise = jnp.asarray(noisy), jd.shard(jd.denoise)
+    image, denoise = jnp.asarray(noisy), denoise_on_every_device(name)
     method = find_method(name, "--methods")
 
     def call() -> Any:

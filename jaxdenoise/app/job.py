@@ -15,7 +15,7 @@ import jaxdenoise as jd
 from jaxdenoise.app import posterior
 from jaxdenoise.app.inputs import Job, Plan, check_target
 from jaxdenoise.app.noise import noise_of
-from jaxdenoise.app.options import ROBUST, Noise, find_method
+from jaxdenoise.app.options import ROBUST, Noise, denoise_on_every_device, find_method
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.tuning import tune_array
 from jaxdenoise.files.errors import InputError, one_line
@@ -275,8 +275,8 @@ def _denoise_array(
             values, sigma, settings.method, settings.parameters, channel_axis=channel_axis
         )
         given |= tuned.parameters
-    method = find_method(settings.method)
-    result = jd.shard(jd.denoise)(values, sigma, method=method, **given)
+    denoise, method = denoise_on_every_device(settings.method), find_method(settings.method)
+    result = denoise(values, sigma, method=method, **given)
     result = np.asarray(jax.block_until_ready(result))
     if not np.isfinite(result).all():
         raise InputError(f"{settings.method} gave pixels that are not finite; nothing is written")

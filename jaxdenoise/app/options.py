@@ -179,6 +179,11 @@ def find_method(name: str, option: str = "--method") -> Callable[..., Any]:
     raise InputError(f"{option} must be one of {known} or the folder of a run, got {name!r}")
 
 
+def denoise_on_every_device(name: str) -> Callable[..., Any]:
+    """`jd.denoise`; not shared for a network, which has no tiles and would run on each device."""
+    return jd.shard(jd.denoise) if name in jd.methods() else jd.denoise
+
+
 def learned_denoiser(folder: Path) -> Callable[..., Any]:
     """Of a run of `jaxdenoise learn train`; read again only if it has changed."""
     folder = folder.resolve()

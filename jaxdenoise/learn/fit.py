@@ -59,8 +59,8 @@ def fit(
     $$\theta \leftarrow \theta - \mathrm{optimizer}\Big(\mathrm{clip}\;
     \nabla_\theta \tfrac1B \sum_b \mathrm{loss}\big(f_\theta(x_b), t_b\big)\Big)$$
 
-    One step is compiled, and batches are shared among all local devices, which hold the same
-    parameters: the result is that of one device, but for rounding.
+    One step is compiled, and batches whose size the local devices divide are shared among them,
+    who hold the same parameters: the result is that of one device, but for rounding.
 
     **Arguments:**
 
@@ -231,9 +231,15 @@ def _step(
 
 
 def _validated(evaluate: Callable[..., dict], parameters: Any, val: Batches, devices: Mesh) -> Logs:
+    """Batches that cannot be shared are evaluated on one device, not on each of them again."""
+    one = devices.devices[0]
+    alone = jax.device_put(parameters, one)
     found, sizes = [], []
     for batch in val:
-        found.append(evaluate(parameters, _placed(batch, devices)))
+        if len(batch[0]) % devices.size:
+            found.append(evaluate(alone, jax.device_put(batch, one)))
+        else:
+            found.append(evaluate(parameters, _placed(batch, devices)))
         sizes.append(len(batch[0]))
     return _mean(found, sizes)
 
@@ -244,7 +250,7 @@ def _all_finite(tree: Any) -> Array:
 
 
 def _placed(batch: tuple[Array, Array], devices: Mesh) -> Any:
-    """Shared among the devices, if that is without remainder, else on all of them."""
+    """Shared among the devices, if that is without remainder; else each does all of it."""
     shared = len(batch[0]) % devices.size == 0
     spec = PartitionSpec("batch") if shared else PartitionSpec()
     return jax.device_put(batch, NamedSharding(devices, spec))
