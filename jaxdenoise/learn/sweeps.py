@@ -18,6 +18,8 @@ from jaxdenoise.learn.recipes import Recipe
 from jaxdenoise.learn.runs import train_run
 
 Setting = dict[str, Any]
+# Up to so many values have a place each in the picture.
+_FEW = 6
 
 
 def grid(choices: Mapping[str, Sequence[Any]]) -> list[Setting]:
@@ -133,7 +135,7 @@ def _write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def _draw(
     path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str], monitor: str, mode: str
 ) -> None:
-    """A column for each setting: numbers along an axis, words at places of their own."""
+    """A column for each setting: many numbers along an axis, others at places of their own."""
     from matplotlib.figure import Figure
 
     rows = [row for row in rows if row[monitor] is not None]
@@ -147,19 +149,23 @@ def _draw(
         values = [row[name] for row in rows]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         known = sorted(set(values)) if numbers else sorted(set(map(str, values)))
+        along = numbers and len(known) > _FEW
         for axes, measured in zip(panels[:, column], ("epochs", monitor), strict=True):
-            for row in rows:
-                x = row[name] if numbers else known.index(str(row[name]))
+            for row, value in zip(rows, values, strict=True):
+                x = value if along else known.index(value if numbers else str(value))
                 marked = {"color": "C1", "marker": "*", "markersize": 13} if row is best else {}
                 axes.plot(x, row[measured], **{"color": "C0", "marker": "o", **marked})
-            if numbers and min(values) > 0 and max(values) > 8 * min(values):
-                axes.set_xscale("log")
-            if not numbers:
-                axes.set_xticks(range(len(known)), known)
+            if not along:
+                axes.set_xticks(range(len(known)), [f"{v:g}" if numbers else v for v in known])
                 axes.margins(x=0.3)
+            elif min(values) > 0 and max(values) > 8 * min(values):
+                axes.set_xscale("log")
             axes.grid(alpha=0.3)
         panels[1, column].set_xlabel(name.replace("_", " "))
-    panels[0, 0].set_ylabel("epochs before it stopped")
+    panels[0, 0].set(
+        ylabel="epochs before it stopped", ylim=(0, 1.1 * max(row["epochs"] for row in rows))
+    )
+    panels[0, 0].yaxis.get_major_locator().set_params(integer=True)
     panels[1, 0].set_ylabel(f"best {monitor.replace('_', ' ')}")
     figure.suptitle(f"best: run {best['run']}, {monitor.replace('_', ' ')} {best[monitor]:.4g}")
     with atomic_path(path, overwrite=True) as temporary:
