@@ -11,6 +11,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 from measure import machine, print_machine, print_table, write_json
 
 from jaxdenoise import learn
@@ -42,6 +43,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path("through.png"))
     parser.add_argument("--output", type=Path, default=Path("through.json"))
     arguments = parser.parse_args()
+    # Before anything is computed: `fit` shares a batch of four among them.
+    jax.config.update("jax_num_cpu_devices", 2)
     facts = machine()
     print_machine(facts)
     split = arguments.runs / "split"

@@ -23,6 +23,8 @@ parser.add_argument("--output", type=Path, default=Path("segment_through_denoise
 parser.add_argument("--epochs", type=int, default=10)
 parser.add_argument("--steps", type=int, default=15, help="of an epoch")
 arguments = parser.parse_args()
+# `fit` shares a batch among devices, and the cores of a processor are one unless it is said.
+jax.config.update("jax_num_cpu_devices", 2)
 
 SIDE, SIGMA = 96, 0.4
 

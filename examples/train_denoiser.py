@@ -25,6 +25,8 @@ parser.add_argument("--output", type=Path, default=Path("train_denoiser.png"))
 parser.add_argument("--epochs", type=int, default=7)
 parser.add_argument("--steps", type=int, default=50, help="of an epoch")
 arguments = parser.parse_args()
+# `fit` shares a batch among devices, and the cores of a processor are one unless it is said.
+jax.config.update("jax_num_cpu_devices", 2)
 
 SIGMA = 25 / 255
 photographs = [

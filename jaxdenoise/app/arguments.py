@@ -11,7 +11,7 @@ from jaxdenoise.app import commands, options
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pages import DEPTHS
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 Inputs = Annotated[
     list[str],

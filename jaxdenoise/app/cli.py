@@ -15,6 +15,7 @@ except ModuleNotFoundError as missing:
 from jaxdenoise.app import commands, learn, options
 from jaxdenoise.app.arguments import (
     FAILED,
+    INTERRUPTED,
     USAGE,
     BitDepth,
     ChannelAxis,
@@ -64,7 +65,7 @@ def main() -> None:
         status = app(standalone_mode=False)
     except KeyboardInterrupt:
         commands.complain("interrupted")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         # Errors of the parser know their text and exit status; anything else is a defect.
         if not hasattr(error, "format_message"):
@@ -73,6 +74,8 @@ def main() -> None:
         if message:
             commands.complain(one_line(Exception(message)))
         sys.exit(getattr(error, "exit_code", USAGE))
+    if status == INTERRUPTED:  # typer has caught it
+        commands.complain("interrupted")
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -14,7 +14,10 @@ app = typer.Typer(no_args_is_help=True, help="Train denoisers and segmenters on 
 LINKS = "copy", "hardlink", "symlink"
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that train filled.")]
-SETTINGS = f"Settings for --param and --try (jaxdenoise.learn.Recipe): {', '.join(PARAMETERS)}"
+SETTINGS = (
+    "Settings for --param and --try, see [bold]jaxdenoise learn settings[/bold]: "
+    + ", ".join(PARAMETERS)
+)
 
 
 @app.command(
@@ -72,6 +75,13 @@ def train(
 ) -> None:
     """Train a network; a run that was interrupted goes on when called again."""
     training.train(data, out, recipe)
+
+
+@app.command()
+def settings() -> None:
+    """What a run can be told, and what it does by default."""
+    with one_line_errors(debug=False):
+        training.list_settings()
 
 
 @app.command(epilog="Example:\n\njaxdenoise learn evaluate run/ --data split/ --json figures.json")

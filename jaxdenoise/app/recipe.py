@@ -99,7 +99,9 @@ def _recipe(
     min_delta: Annotated[
         float, typer.Option(min=0, help="What is not more than this is no improvement.")
     ] = 0.001,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 100,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="At most; they cannot be changed once a run is begun.")
+    ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     param: Annotated[
         list[str] | None,

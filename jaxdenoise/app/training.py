@@ -1,5 +1,6 @@
 """What the commands of learning do once their options are read."""
 
+import inspect
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,10 +30,21 @@ def train(split: Path, out: Path, recipe: Any) -> None:
     with learn.ProgressBar(typer.echo) as bar:
         run = learn.train_run(out, split, recipe, callbacks=[bar])
     monitor, _ = run.recipe.monitored
+    if len(run.history) < whole.epochs:
+        typer.echo(f"stopped: no {monitor} better by {whole.min_delta} in {whole.patience} epochs")
     typer.echo(
         f"{out}: {len(run.history)} epochs, the best is {run.best['epoch']}, {monitor} "
         f"{run.best[monitor]:.4f}; curves: {out / 'curves.png'}"
     )
+    _tell_strengths(run)
+
+
+def _tell_strengths(run: Any) -> None:
+    """Of the denoiser in front of a segmenter."""
+    if run.recipe.through is not None:
+        values = run.model.denoiser.parameters().items()
+        named = ", ".join(f"{name} {float(value):.4g}" for name, value in values)
+        typer.echo(f"{run.recipe.through}: {named}, for images from 0 to 1")
 
 
 def evaluate(
@@ -59,6 +71,7 @@ def evaluate(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     print_table((part, "mean"), [(name, _shown(value)) for name, value in found.items()])
+    _tell_strengths(run)
     if path is not None:
         write_found(path, found, overwrite=force)
         typer.echo(f"figures: {path}")
@@ -130,6 +143,12 @@ def _masks(run: Any, source: Path, target: Path) -> Picture:
     masks = replace(picture, pages=tuple(map(mask, picture.pages)), icc_profile=None)
     check_holds(target, masks, dtype)
     return masks
+
+
+def list_settings() -> None:
+    from jaxdenoise.learn import Recipe
+
+    typer.echo(inspect.getdoc(Recipe))
 
 
 def sweep(split: Path, out: Path, recipe: Any, choices: Sequence[str], random: int | None) -> None:

@@ -108,10 +108,9 @@ def _noise_of(recipe: Recipe) -> list[Any]:
 
 def model_of(recipe: Recipe) -> eqx.Module:
     """The network before training, in single precision, and what stands around it."""
-    network, channels = _network_of(recipe), 3 if recipe.colour else 1
-    network = jax.tree.map(
-        lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, network
-    )
+    network, channels = eqx.filter_jit(_network_of)(recipe), 3 if recipe.colour else 1
+    if recipe.weights is not None:
+        network = load_vgg16(network, recipe.weights)
     if recipe.task == "denoise":
         return AtUnitNoise(Denoiser(network, channels))
     if recipe.through is None:
@@ -122,7 +121,13 @@ def model_of(recipe: Recipe) -> eqx.Module:
     return Through(first, network)
 
 
-def _network_of(recipe: Recipe) -> eqx.Module:
+def _network_of(recipe: Recipe) -> Any:
+    """By one compiled program, in single precision."""
+    network = _initial(recipe)
+    return jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, network)
+
+
+def _initial(recipe: Recipe) -> eqx.Module:
     key, channels = jax.random.key(recipe.seed), 3 if recipe.colour else 1
     width, depth = int(recipe.width or 0), int(recipe.depth or 0)
     if recipe.model == "dncnn":
@@ -133,8 +138,7 @@ def _network_of(recipe: Recipe) -> eqx.Module:
     given = {"in_channels": channels, "out_channels": outputs, "width": width}
     if recipe.model == "unet":
         return UNet.initialise(key, **given, depth=depth)
-    network = FCN32s.initialise(key, **given)
-    return network if recipe.weights is None else load_vgg16(network, recipe.weights)
+    return FCN32s.initialise(key, **given)
 
 
 def scores_of(recipe: Recipe) -> tuple[Loss, dict[str, Loss]]:

@@ -111,12 +111,16 @@ def load_model(
 ) -> Any:
     """`model` with the parameters that `ModelCheckpoint` saved, averaged where they were.
 
+    Of the model the shapes are enough, as `eqx.filter_eval_shape` gives them.
+
     **Raises:** `InputError`, which names the folder, where there is none, or one of another model.
     """
     told = _told(Path(folder), which)
     if told is None:
         raise InputError(f"{Path(folder) / which}: there is no checkpoint")
-    parameters, fixed = eqx.partition(model, eqx.is_inexact_array)
+    parameters, fixed = eqx.partition(
+        model, lambda x: isinstance(x, jax.ShapeDtypeStruct) or eqx.is_inexact_array(x)
+    )
     return eqx.combine(_loaded(Path(folder), which, told, "average", parameters), fixed)
 
 

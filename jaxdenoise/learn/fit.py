@@ -59,8 +59,8 @@ def fit(
     $$\theta \leftarrow \theta - \mathrm{optimizer}\Big(\mathrm{clip}\;
     \nabla_\theta \tfrac1B \sum_b \mathrm{loss}\big(f_\theta(x_b), t_b\big)\Big)$$
 
-    One step is compiled, and batches whose size the local devices divide are shared among them,
-    who hold the same parameters: the result is that of one device, but for rounding.
+    One step is compiled, and every batch is shared among as many local devices as divide it, which
+    hold the same parameters: the result is that of one device, but for rounding.
 
     **Arguments:**
 
@@ -76,7 +76,8 @@ def fit(
     - `callbacks`: hear of every step and epoch, in order, such as `EarlyStopping`.
     - `clip`: the largest norm of a gradient.
     - `average`: decay of the moving average of the parameters, such as 0.999, which is then
-        evaluated and returned; 0 for none.
+        evaluated and returned; 0 for none. At step t = 0, 1, ... it is at most t / (t + 10), so
+        that the beginning is soon forgotten.
     - `half_precision`: networks run in bfloat16, with parameters, losses and steps in float32.
     - `state`: of another run of the same model, to go on from.
 
@@ -104,13 +105,13 @@ def fit(
     check_monitors(callbacks, names)
     fixed = eqx.partition(model, eqx.is_inexact_array)[1]
     evaluate = _evaluation(fixed, scores, half_precision)
-    step = _step(evaluate, _clipped(optimizer, clip), average)
+    step = _step(evaluate, _clipped(optimizer, clip))
     if state is None:
         state = initial_state(model, optimizer)
     batches = iter(train)
     if state.data:
         batches.set_state(state.data)
-    devices = Mesh(np.asarray(jax.local_devices()), ("batch",))
+    devices = _devices(train.batch_size)
     learned = jax.device_put(tuple(state[:3]), NamedSharding(devices, PartitionSpec()))
     for callback in callbacks:
         callback.began(state)
@@ -118,7 +119,9 @@ def fit(
     for epoch in range(state.epoch + 1, epochs + 1):
         start, waited, found = perf_counter(), batches.waited, []
         for number in range(steps):
-            learned, each = step(learned, _placed(next(batches), devices))
+            before = (epoch - 1) * steps + number
+            decay = np.float32(min(average, before / (before + 10)))
+            learned, each = step(learned, _placed(next(batches), devices), decay)
             found.append(each)
             # One step is computed while the next batch is made; not more are in the queue.
             jax.block_until_ready(found[-2:][0])
@@ -129,7 +132,8 @@ def fit(
         # The last step may have spoilt parameters that no loss has seen yet.
         if not (np.isfinite(logs["loss"]) and _all_finite(learned[0])):
             raise FloatingPointError(
-                f"loss or parameters are not finite in epoch {epoch}; try a lower learning rate"
+                f"loss or parameters are not finite in epoch {epoch}; try a lower learning rate, "
+                f"unless inputs are not finite either"
             )
         if val is not None:
             logs |= {
@@ -210,20 +214,22 @@ def _evaluation(fixed: Any, scores: Mapping[str, Loss], half: bool) -> Callable[
 
 
 def _step(
-    evaluate: Callable[..., dict], optimizer: optax.GradientTransformation, decay: float
+    evaluate: Callable[..., dict], optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple]:
     def loss(parameters: Any, batch: tuple[Array, Array]) -> tuple[Array, dict[str, Array]]:
         found = evaluate(parameters, batch)
         return found["loss"], found
 
-    def step(learned: tuple, batch: tuple[Array, Array]) -> tuple[tuple, dict[str, Array]]:
+    def step(
+        learned: tuple, batch: tuple[Array, Array], decay: Array
+    ) -> tuple[tuple, dict[str, Array]]:
         parameters, average, memory = learned
         slope, found = jax.grad(loss, has_aux=True)(parameters, batch)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             change, memory = optimizer.update(slope, memory, parameters)
         parameters = optax.apply_updates(parameters, change)
         average = jax.tree.map(
-            lambda a, p: p if decay == 0 else decay * a + (1 - decay) * p, average, parameters
+            lambda a, p: p + decay.astype(p.dtype) * (a - p), average, parameters
         )
         return (parameters, average, memory), found
 
@@ -249,11 +255,15 @@ def _all_finite(tree: Any) -> Array:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
 
 
+def _devices(size: int) -> Mesh:
+    """As many as share a batch of this size without remainder."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, len(devices) + 1) if size % n == 0)
+    return Mesh(np.asarray(devices[:count]), ("batch",))
+
+
 def _placed(batch: tuple[Array, Array], devices: Mesh) -> Any:
-    """Shared among the devices, if that is without remainder; else each does all of it."""
-    shared = len(batch[0]) % devices.size == 0
-    spec = PartitionSpec("batch") if shared else PartitionSpec()
-    return jax.device_put(batch, NamedSharding(devices, spec))
+    return jax.device_put(batch, NamedSharding(devices, PartitionSpec("batch")))
 
 
 def _mean(found: list[dict[str, Array]], sizes: list[int]) -> Logs:

@@ -133,7 +133,8 @@ class Recipe:
 
     def __post_init__(self):
         check_choice(self.task, tuple(TASKS), name="task")
-        check_choice(self.model, (None, *MODELS), name="model")
+        if self.model is not None:
+            check_choice(self.model, tuple(MODELS), name="model")
         # What is filled in is checked as it is made.
         if self.filled() is self:
             self._check()

@@ -169,7 +169,8 @@ def load_run(folder: str | Path) -> Run:
     except (ValueError, TypeError) as error:
         raise InputError(f"{folder / _RECIPE}: {one_line(error)}") from error
     # The checkpoint has all weights.
-    model = load_model(folder, model_of(replace(recipe, weights=None)))
+    shapes = eqx.filter_eval_shape(lambda: model_of(replace(recipe, weights=None)))
+    model = load_model(folder, shapes)
     model = model.denoiser if isinstance(model, AtUnitNoise) else model
     return Run(recipe, model, History(folder / HISTORY).read())
 

@@ -20,6 +20,8 @@ from jaxdenoise.learn.runs import train_run
 Setting = dict[str, Any]
 # Up to so many values have a place each in the picture.
 _FEW = 6
+# For every combination that is wanted, to find one that is new.
+_TRIES = 100
 
 
 def grid(choices: Mapping[str, Sequence[Any]]) -> list[Setting]:
@@ -56,7 +58,7 @@ class Range:
 def draws(
     choices: Mapping[str, Sequence[Any] | Range], count: int, *, seed: int = 0
 ) -> list[Setting]:
-    """So many random combinations.
+    """So many different random combinations, or all that there are.
 
     **Arguments:**
 
@@ -72,7 +74,14 @@ def draws(
             return values.draw(rng)
         return values[int(rng.integers(len(values)))]
 
-    return [{name: drawn(values) for name, values in choices.items()} for _ in range(count)]
+    found: list[Setting] = []
+    for _ in range(_TRIES * count):
+        setting = {name: drawn(values) for name, values in choices.items()}
+        if setting not in found:
+            found.append(setting)
+        if len(found) == count:
+            break
+    return found
 
 
 def sweep(
@@ -137,6 +146,7 @@ def _draw(
 ) -> None:
     """A column for each setting: many numbers along an axis, others at places of their own."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     rows = [row for row in rows if row[monitor] is not None]
     if not rows:
@@ -158,8 +168,9 @@ def _draw(
             if not along:
                 axes.set_xticks(range(len(known)), [f"{v:g}" if numbers else v for v in known])
                 axes.margins(x=0.3)
-            elif min(values) > 0 and max(values) > 8 * min(values):
+            elif min(values) > 0 and max(values) > 10 * min(values):
                 axes.set_xscale("log")
+                axes.xaxis.set_minor_formatter(NullFormatter())
             axes.grid(alpha=0.3)
         panels[1, column].set_xlabel(name.replace("_", " "))
     panels[0, 0].set(

@@ -32,23 +32,24 @@ def trained(pairs, epochs, callbacks=(), state=None):
     )  # fmt: skip
 
 
-class Killed(learn.Callback):
-    """In the middle of an epoch's callbacks, once it is saved."""
+def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, pairs, monkeypatch):
+    """Killed once the best of epoch 3 is saved, and the last is not yet."""
+    real = learn.ModelCheckpoint._save
 
-    def heard(self, logs, state):
-        if logs["epoch"] == 2:
+    def save(self, which, logs, state):
+        if (which, state.epoch) == ("last", 3):
             raise KeyboardInterrupt
-        return False
+        real(self, which, logs, state)
 
-
-def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, pairs):
     whole = trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "whole", "loss", "min")])
-    with pytest.raises(KeyboardInterrupt):
-        trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "run", "loss", "min"), Killed()])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(learn.ModelCheckpoint, "_save", save)
+        trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "run", "loss", "min")])
     like = learn.initial_state(network(), OPTIMIZER)
     assert learn.load_state(tmp_path / "nowhere", like) is None
     state = learn.load_state(tmp_path / "run", like)
     assert state.epoch == 2
+    assert learn.load_state(tmp_path / "run", like, which="best").epoch == 3
     again = trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "run", "loss", "min")], state)
     jax.tree.map(np.testing.assert_array_equal, again.state, whole.state)
     saved = [learn.load_state(tmp_path / name, like) for name in ("run", "whole")]

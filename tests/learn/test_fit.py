@@ -58,6 +58,8 @@ def test_loss_falls_and_is_logged(pairs, network):
 def test_eight_devices_learn_what_one_does(pairs, network, monkeypatch):
     shared = learn.fit(network, train(pairs), epochs=2, **LEARNED)
     assert len(jax.tree.leaves(shared.state.parameters)[0].sharding.device_set) == 8
+    of_six = learn.fit(network, learn.Batches(pairs, 6), epochs=1, **LEARNED)
+    assert len(jax.tree.leaves(of_six.state.parameters)[0].sharding.device_set) == 6
     one = jax.devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda: one)
     close(learn.fit(network, train(pairs), epochs=2, **LEARNED), shared)

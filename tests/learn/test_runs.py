@@ -57,30 +57,13 @@ class KilledInside(learn.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.fixture
-def killed_between(monkeypatch):
-    """After the best of epoch 2 is saved, before the last is."""
-    real = learn.ModelCheckpoint._save
-
-    def save(self, which, logs, state):
-        if (which, state.epoch) == ("last", 2):
-            raise KeyboardInterrupt
-        real(self, which, logs, state)
-
-    monkeypatch.setattr(learn.ModelCheckpoint, "_save", save)
-
-
-@pytest.mark.parametrize("where", ["inside", "between"])
-def test_a_killed_run_ends_where_an_unbroken_one_does(split, segmenter, tmp_path, request, where):
+def test_a_killed_run_ends_where_an_unbroken_one_does(split, segmenter, tmp_path):
     folder, whole = segmenter
     assert {p.name for p in folder.iterdir()} == {
         *("recipe.json", "history.csv", "curves.png", "last", "best")
     }
-    if where == "between":
-        request.getfixturevalue("killed_between")
     with pytest.raises(KeyboardInterrupt):
         learn.train_run(tmp_path / "run", split, SEGMENT, callbacks=[KilledInside()])
-    request.getfixturevalue("monkeypatch").undo()
     (tmp_path / "run" / ".jaxdenoise-12.csv").write_text("not whole")
     again = learn.train_run(tmp_path / "run", split, SEGMENT)
     jax.tree.map(np.testing.assert_array_equal, arrays(again.model), arrays(whole.model))
@@ -174,12 +157,11 @@ def test_weights_are_needed_once(split, tmp_path, monkeypatch):
     assert float(bias[0, 0, 0]) == 1
 
 
-def test_through_a_denoiser(split, tmp_path):
-    recipe = learn.Recipe(**SMALL, add_noise=(0.1, 0.1), through="bilateral", epochs=1)
-    start = model_of(recipe)
-    model = learn.train_run(tmp_path / "run", split, recipe).model
-    for name in ("sigma_range", "sigma_spatial"):
-        assert model.denoiser.parameters()[name] != start.denoiser.parameters()[name]
+def test_through_a_denoiser():
+    recipe = learn.Recipe(**SMALL, add_noise=(0.1, 0.3), through="bilateral", frozen=True)
+    model = model_of(recipe)
+    assert model.denoiser.frozen
+    assert float(model.denoiser.parameters()["sigma"]) == pytest.approx(0.2)
 
 
 def test_what_is_not_its_own_is_refused(split, segmenter, tmp_path):
