@@ -140,6 +140,7 @@ def test_interrupting_leaves_nothing(denoise, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "_write_with_pillow", interrupt)
     done = denoise("photos", "-o", "out")
     assert done.status == 130
+    assert done.err.strip() == "jaxdenoise: error: interrupted"
     assert not Path("out").exists()
 
 

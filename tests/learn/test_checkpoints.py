@@ -42,9 +42,10 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(tmp_path, pairs, monkeypat
         real(self, which, logs, state)
 
     whole = trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "whole", "loss", "min")])
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(learn.ModelCheckpoint, "_save", save)
+    monkeypatch.setattr(learn.ModelCheckpoint, "_save", save)
+    with pytest.raises(KeyboardInterrupt):
         trained(pairs, 4, [learn.ModelCheckpoint(tmp_path / "run", "loss", "min")])
+    monkeypatch.undo()
     like = learn.initial_state(network(), OPTIMIZER)
     assert learn.load_state(tmp_path / "nowhere", like) is None
     state = learn.load_state(tmp_path / "run", like)

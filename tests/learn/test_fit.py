@@ -77,6 +77,25 @@ def test_goes_on_where_it_was(pairs, network):
     assert max(np.abs(x).max() for x in moved) > 1e-4
 
 
+def test_the_average_forgets_the_beginning(pairs, network):
+    """The mean of what the decay says, which grows from 0."""
+    seen = []
+
+    class Listener(learn.Callback):
+        def heard(self, logs, state):
+            seen.append(jax.tree.leaves(state.parameters)[0])
+            return False
+
+    fitted = learn.fit(
+        network, train(pairs), epochs=3, steps_per_epoch=1, average=0.9, callbacks=[Listener()],
+        **LEARNED,
+    )  # fmt: skip
+    first, second, third = seen
+    mean = second + (first - second) / 11
+    expected = third + (mean - third) / 6
+    np.testing.assert_allclose(jax.tree.leaves(fitted.state.average)[0], expected, rtol=1e-5)
+
+
 def test_half_precision(pairs, network):
     whole = learn.fit(network, train(pairs), epochs=3, **LEARNED)
     half = learn.fit(network, train(pairs), epochs=3, half_precision=True, **LEARNED)

@@ -50,6 +50,11 @@ def test_draws():
     assert abs(np.mean([setting["shift"] for setting in found]) - 0.5) < 0.06
     assert {setting["width"] for setting in found} == {8, 16}
     assert {setting["depth"] for setting in found} == {2, 3, 4}
+    # All that there are, if there are fewer.
+    few = learn.draws({"width": [8, 16], "loss": ["dice", "focal"]}, 9)
+    assert sorted(map(str, few)) == sorted(
+        map(str, learn.grid({"width": [8, 16], "loss": ["dice", "focal"]}))
+    )
     with pytest.raises(ValueError, match="low must be below high"):
         learn.Range(3, 3)
 
