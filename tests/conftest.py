@@ -17,10 +17,10 @@ jax.config.update("jax_num_cpu_devices", 8)
 # Compiling dominates the run: unoptimised machine code, and loops not by way of MLIR, are there in
 # a quarter of the time. The flags are read when the first device is, and taken back for the
 # processes that tests start.
+FAST_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 with pytest.MonkeyPatch.context() as environment:
     flags = os.environ.get("XLA_FLAGS", "")
-    fast = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    environment.setenv("XLA_FLAGS", f"{flags} {fast}")
+    environment.setenv("XLA_FLAGS", f"{flags} {FAST_TO_COMPILE}")
     jax.devices()
 
 
