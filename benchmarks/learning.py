@@ -18,7 +18,7 @@ import jax
 from measure import interleave, machine, print_machine, print_table, write_json
 
 from jaxdenoise import learn
-from jaxdenoise.learn.building import augment_of, batches_of, model_of, pairs_of, scores_of
+from jaxdenoise.learn.building import augment_of, batches_of, model_of, scores_of, training_pairs
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def measured(recipe: learn.Recipe, split: str, rounds: int) -> dict[str, float]:
     train, val, steps = batches_of(recipe, split)
     model, (loss, metrics) = model_of(recipe), scores_of(recipe)
     # As they are read, larger than what is cut out of them.
-    raw = next(iter(learn.Batches(pairs_of(recipe, split, "train"), 4, crop=(384, 384))))
+    raw = next(iter(learn.Batches(training_pairs(recipe, split, "train"), 4, crop=(384, 384))))
     batch = next(iter(train))
     keys = jax.random.split(jax.random.key(0), 4)
     augment = jax.jit(jax.vmap(augment_of(recipe, (256, 256))))

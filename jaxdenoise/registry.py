@@ -127,11 +127,12 @@ def denoise(
     else:
         check_choice(method, methods(), name="method")
         denoiser = _METHODS[method]
+    robust = denoiser is robust_subspace
     if sigma is None:
-        mask = parameters.get("mask") if method == _ROBUST else None
+        mask = parameters.get("mask") if robust else None
         known = image if mask is None else without_masked(image, mask, channel_axis)
-        sigma = estimate_sigma(known, outliers=method == _ROBUST, channel_axis=channel_axis)
-    elif isinstance(sigma, Impulse) and method == _ROBUST:
+        sigma = estimate_sigma(known, outliers=robust, channel_axis=channel_axis)
+    elif isinstance(sigma, Impulse) and robust:
         parameters.setdefault("outlier_rate", sigma.rate)
         sigma = sigma.sigma
     elif isinstance(sigma, Gaussian):

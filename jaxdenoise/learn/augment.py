@@ -4,11 +4,10 @@ from dataclasses import dataclass, fields
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jaxtyping import PRNGKeyArray
 
-from jaxdenoise._core.checks import check_count
+from jaxdenoise._core.checks import check_count, check_nonnegative
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Augment:
             if field.name == "crop":
                 for size in value or ():
                     check_count(size, name="crop")
-            elif not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"{field.name} must be finite and not negative, got {value}")
+            else:
+                check_nonnegative(value, name=field.name)
 
     def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
         if image.shape[-2:] != target.shape[-2:]:

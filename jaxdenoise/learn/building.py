@@ -42,21 +42,26 @@ _LOSSES: dict[str, Loss] = {
 _MARGIN = 1.5
 
 
-def pairs_of(recipe: Recipe, split: str | Path, part: str) -> FolderPairs:
-    """An input is its own target where the recipe needs none."""
+def pairs_of(recipe: Recipe, split: str | Path, part: str, *, targets: str | None) -> FolderPairs:
+    """With `targets` from this folder; an input is its own target where there is none."""
     return FolderPairs(
         split,
         part,
         inputs=recipe.inputs,
-        targets=recipe.targets if recipe.needs_targets else None,
+        targets=targets,
         classes=recipe.classes if recipe.task == "segment" else None,
         colour=recipe.colour,
     )
 
 
+def training_pairs(recipe: Recipe, split: str | Path, part: str) -> FolderPairs:
+    targets = recipe.targets if recipe.needs_targets else None
+    return pairs_of(recipe, split, part, targets=targets)
+
+
 def batches_of(recipe: Recipe, split: str | Path) -> tuple[Batches, Batches, int]:
     """Of training, random parts; of validation, whole images; and the steps of an epoch."""
-    train, val = pairs_of(recipe, split, "train"), pairs_of(recipe, split, "val")
+    train, val = (training_pairs(recipe, split, part) for part in ("train", "val"))
     height, width = train[0][0].shape[-2:]
     size = (min(int(recipe.crop or 0), height), min(int(recipe.crop or 0), width))
     warped = recipe.rotation or recipe.shear or recipe.shift or recipe.zoom
@@ -143,10 +148,8 @@ def _initial(recipe: Recipe) -> eqx.Module:
 
 def scores_of(recipe: Recipe) -> tuple[Loss, dict[str, Loss]]:
     """The loss and the metrics."""
-    loss = _LOSSES[str(recipe.loss)]
-    if recipe.task == "segment":
-        return loss, {"accuracy": accuracy, "dice": mean_dice}
-    return loss, {} if recipe.loss == "sure" else {"gain": gain}
+    known: dict[str, Loss] = {"accuracy": accuracy, "dice": mean_dice, "gain": gain}
+    return _LOSSES[str(recipe.loss)], {name: known[name] for name in recipe.metrics}
 
 
 def optimizer_of(recipe: Recipe, steps: int) -> optax.GradientTransformation:

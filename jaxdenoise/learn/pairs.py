@@ -15,7 +15,7 @@ from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pages import Page, full_scale
 from jaxdenoise.files.pictures import read_picture
 from jaxdenoise.learn.folders import PARTS, folder_of, paired
-from jaxdenoise.noise import NoiseModel, estimate_sigma
+from jaxdenoise.noise import Gaussian, NoiseModel, estimate_sigma
 
 # Of red, green and blue in grey (ITU-R BT.709).
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -202,7 +202,7 @@ class AddNoise:
     def __call__(self, key: PRNGKeyArray, image: Array, target: Array) -> tuple[Array, Array]:
         level, drawn = jax.random.split(key)
         sigma = jax.random.uniform(level, (), image.dtype, self.low, self.high)
-        noisy = image + sigma * jax.random.normal(drawn, image.shape, image.dtype)
+        noisy = Gaussian(sigma).sample(drawn, image)
         return (noisy / sigma, target / sigma) if self.unit else (noisy, target)
 
 

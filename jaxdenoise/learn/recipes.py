@@ -150,7 +150,9 @@ class Recipe:
     def _check(self) -> None:
         check_choice(self.loss, LOSSES[self.task], name="loss")
         check_choice(self.mode, ("min", "max"), name="mode")
-        check_choice(self.monitor, self._metrics(), name="monitor")
+        logged = "loss", *self.metrics
+        monitors = *(f"val_{name}" for name in logged), *logged
+        check_choice(self.monitor, monitors, name="monitor")
         given = [name for name in ("depth", "steps") if getattr(self, name) is not None]
         for name in ("width", "epochs", "batch_size", "crop", *given):
             check_count(getattr(self, name), name=name)
@@ -191,9 +193,10 @@ class Recipe:
                 if getattr(self, name):
                     raise ValueError(f"{name} would smooth the noise that inputs have; leave it 0")
 
-    def _metrics(self) -> tuple[str, ...]:
-        known = "loss", *(METRICS[self.task] if self.loss != "sure" else ())
-        return *(f"val_{name}" for name in known), *known
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Beside the loss. To compare with, SURE has no clean images."""
+        return () if self.loss == "sure" else METRICS[self.task]
 
     @property
     def needs_targets(self) -> bool:

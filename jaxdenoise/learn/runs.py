@@ -17,7 +17,14 @@ from jaxtyping import Float, Int
 
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pictures import TEMPORARY, atomic_path
-from jaxdenoise.learn.building import batches_of, model_of, optimizer_of, pairs_of, scores_of
+from jaxdenoise.learn.building import (
+    batches_of,
+    model_of,
+    optimizer_of,
+    pairs_of,
+    scores_of,
+    training_pairs,
+)
 from jaxdenoise.learn.callbacks import Callback, EarlyStopping, History, Logs, best_row
 from jaxdenoise.learn.checkpoints import ModelCheckpoint, load_model, load_state
 from jaxdenoise.learn.curves import Curves
@@ -30,7 +37,7 @@ from jaxdenoise.learn.unsupervised import AtUnitNoise
 from jaxdenoise.metrics import psnr, ssim
 from jaxdenoise.noise import estimate_sigma
 
-_RECIPE, HISTORY, _CURVES = "recipe.json", "history.csv", "curves.png"
+_RECIPE, _HISTORY, _CURVES = "recipe.json", "history.csv", "curves.png"
 
 
 class Run(NamedTuple):
@@ -78,7 +85,7 @@ def train_run(
     monitor, mode = recipe.monitored
     stopping = EarlyStopping(monitor, mode, recipe.patience, recipe.min_delta)
     state = load_state(folder, initial_state(model, optimizer))
-    history = History(folder / HISTORY)
+    history = History(folder / _HISTORY)
     done = 0 if state is None else state.epoch
     before = [row for row in history.read() if row["epoch"] <= done]
     # What early stopping heard then, it hears again.
@@ -119,7 +126,7 @@ class _Claim(Callback):
 def _data(recipe: Recipe, split: str | Path) -> dict[str, str]:
     """How many files, and a hash of their names, by which a run knows its data again."""
     names = {
-        part: [path.name for pair in pairs_of(recipe, split, part).files for path in pair]
+        part: [path.name for pair in training_pairs(recipe, split, part).files for path in pair]
         for part in ("train", "val")
     }
     return {
@@ -172,7 +179,7 @@ def load_run(folder: str | Path) -> Run:
     shapes = eqx.filter_eval_shape(lambda: model_of(replace(recipe, weights=None)))
     model = load_model(folder, shapes)
     model = model.denoiser if isinstance(model, AtUnitNoise) else model
-    return Run(recipe, model, History(folder / HISTORY).read())
+    return Run(recipe, model, History(folder / _HISTORY).read())
 
 
 def load_denoiser(folder: str | Path) -> Denoiser:
@@ -212,14 +219,13 @@ def evaluate_run(
     without targets for images whose noise was not added.
     """
     recipe, found = run.recipe, []
-    if targets is not None:
-        recipe = replace(recipe, targets=targets)
-    if recipe.task == "denoise" and recipe.add_noise is None:
-        if recipe.targets is None:
+    if recipe.task == "denoise" and recipe.add_noise is not None:
+        targets = None  # inputs are clean
+    else:
+        targets = targets or recipe.targets
+        if targets is None:
             raise ValueError("targets must name the folder of clean images to compare with")
-        # A loss that needs them.
-        recipe = replace(recipe, loss="mse")
-    pairs = pairs_of(recipe, split, part)
+    pairs = pairs_of(recipe, split, part, targets=targets)
     score = _segmentation if recipe.task == "segment" else _restoration
     for number in range(len(pairs)):
         key = jax.random.fold_in(jax.random.key(recipe.seed), number)
@@ -241,7 +247,7 @@ def segment(
     return predicted(_called(run.model, jnp.asarray(image)))
 
 
-_called = eqx.filter_jit(lambda model, *given, **named: model(*given, **named))
+_called = eqx.filter_jit(lambda network, image: network(image))
 
 
 def _segmentation(run: Run, image: Array, target: Array) -> dict[str, Any]:
@@ -257,7 +263,7 @@ def _segmentation(run: Run, image: Array, target: Array) -> dict[str, Any]:
 def _restoration(run: Run, image: Array, target: Array) -> dict[str, Any]:
     sigma = run.recipe.noise
     sigma = estimate_sigma(image, channel_axis=0) if sigma is None else sigma
-    restored = _called(run.model, image, sigma, channel_axis=0)
+    restored = run.model(image, sigma, channel_axis=0)
     found = {}
     for name, x in (("", restored), ("_noisy", image)):
         x = jnp.clip(x, 0, 1)
