@@ -1,11 +1,14 @@
 """Strict numerics for the whole run: x64, no implicit promotion of dtypes or ranks."""
 
+import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import jax
+import jaxlib
 import numpy as np
 import pytest
 
@@ -14,14 +17,38 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Eight virtual devices: what is sharded here is sharded on a node of accelerators.
 jax.config.update("jax_num_cpu_devices", 8)
-# Compiling dominates the run: unoptimised machine code, and loops not by way of MLIR, are there in
-# a quarter of the time. The flags are read when the first device is, and taken back for the
-# processes that tests start.
-FAST_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
+
+def known_to_xla(flags: list[str]) -> list[str]:
+    """The flags that this jaxlib has. XLA aborts the process at one that it does not know."""
+    library = max(Path(jaxlib.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
+    with open(library, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
+        return [flag for flag in flags if code.find(flag.split("=")[0].strip("-").encode()) >= 0]
+
+
+# Compiling dominates the run. Unoptimised machine code, and loops that do not pass through MLIR,
+# compile in a quarter of the time. XLA reads the flags when the first device is asked for; after
+# that they are withdrawn, so that processes which tests start compile as users do.
+FAST_TO_COMPILE = " ".join(
+    known_to_xla(["--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false"])
+)
 with pytest.MonkeyPatch.context() as environment:
     flags = os.environ.get("XLA_FLAGS", "")
     environment.setenv("XLA_FLAGS", f"{flags} {FAST_TO_COMPILE}")
     jax.devices()
+
+# A process may hold 65,530 memory mappings, and an XLA program on the CPU takes 6 to 700 of them.
+# Past the limit the next compilation is a segmentation fault.
+MOST_MAPPINGS = 30_000
+MAPPINGS = Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True)
+def released_programs() -> Iterator[None]:
+    """Release the compiled programs before a worker runs out of memory mappings."""
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
