@@ -107,9 +107,86 @@ def test_traced_sigma_is_accepted():
     assert jax.jit(jd.tv)(IMAGE, jnp.float64(0.1)).shape == IMAGE.shape
 
 
-def test_nan_pixel_does_not_spread_beyond_its_window(rng):
-    image = rng.normal(size=(30, 30))
-    image[3, 4] = np.nan
-    out = np.asarray(jd.bilateral(image, 0.5, window_size=5))
-    assert np.isnan(out[3, 4])
-    assert np.isfinite(out[8:, 8:]).all()
+@pytest.mark.parametrize(
+    ("given", "error", "match"),
+    [
+        ({"sigma": jnp.float32(jnp.nan)}, ValueError, "sigma must be finite and not negative"),
+        ({"sigma": jnp.full((8, 9), -1.0)}, ValueError, "sigma must be finite and not negative"),
+        ({"sigma": np.ma.masked_array(np.ones((8, 9)), np.eye(8, 9))}, ValueError, "sigma must be"),
+        ({"weight": jnp.float64(-1)}, ValueError, "weight must be finite and not negative"),
+        ({"sigma": 2**40}, ValueError, "sigma must be a float or an integer of 32 bits"),
+        ({"weight": "strong"}, TypeError, "weight must be a number or .* got a str"),
+        ({"iterations": 2**40}, ValueError, "iterations must be a positive integer of 32 bits"),
+    ],
+)
+def test_numbers_that_are_known_are_checked(given, error, match):
+    with pytest.raises(error, match=match):
+        unwrapped("tv")(IMAGE, **{"sigma": 0.1, **given})
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("subspace", {"strength": None}),
+        ("bm3d", {"threshold": None}),
+        ("bilateral", {"sigma_spatial": None}),
+        ("subspace", {"profile": np.array(["fast"])}),
+        ("nlm", {"variant": ["pixel"]}),
+        ("steering", {"order": True}),
+    ],
+)
+def test_strengths_and_choices_of_other_types_are_named(method, given):
+    with pytest.raises((TypeError, ValueError), match=f"{next(iter(given))} must be"):
+        unwrapped(method)(IMAGE, 0.1, **given)
+
+
+class Quantity(np.ndarray):
+    """An array with a unit, as astropy has it."""
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "match"),
+    [
+        (
+            IMAGE.view(Quantity),
+            TypeError,
+            "image must be .* got a tests Quantity; np.asarray makes",
+        ),
+        (IMAGE.astype(object), TypeError, "image must be a real array, got dtype object"),
+        (IMAGE.tolist(), TypeError, "image must be .* got a list"),
+        (np.full((8, 9), np.nan), ValueError, "image has no finite pixel"),
+        (np.zeros((64, 64, 3)), ValueError, r"3 channels, or 3 slices .* channel_axis=-1 for chan"),
+        (np.zeros((64, 64, 1)), ValueError, "1 channels, or 1 slices"),
+        (np.zeros((4, 16, 16)), ValueError, "channel_axis=0 for channels"),
+        (4_000_000_000 + np.arange(72, dtype=np.uint32).reshape(8, 9), ValueError, "steps of 256"),
+    ],
+)
+def test_images_that_would_be_misread(image, error, match):
+    with pytest.raises(error, match=match):
+        unwrapped("tv")(image, 0.1)
+
+
+def test_a_channel_without_any_pixel_is_named():
+    colours = np.stack([IMAGE, np.full_like(IMAGE, np.nan)])
+    with pytest.raises(ValueError, match="channel 1 has no finite pixel"):
+        jd.tv(colours, 0.1, channel_axis=0)
+
+
+def test_a_thin_volume_can_be_said():
+    volume = np.zeros((3, 16, 16, 1))
+    assert jd.tv(volume, 0.1, channel_axis=-1).shape == volume.shape
+
+
+def test_arrays_that_jax_would_cut_or_refuse(rng):
+    """64-bit integers, foreign byte orders and masks are the same numbers."""
+    counts = rng.integers(0, 100, (8, 9))
+    expected = jd.tv(counts.astype(np.float32), 10.0)
+    with jax.enable_x64(False):
+        for same in (counts.astype(np.int64), counts.astype(">u8"), counts.astype(">f4")):
+            np.testing.assert_allclose(jd.tv(same, 10.0), expected, rtol=1e-6)
+        large = jd.tv(np.full((8, 9), 3_000_000_000), 1.0)
+    np.testing.assert_allclose(large, 3e9)
+    missing = np.eye(8, 9, dtype=bool)
+    masked = jd.tv(np.ma.masked_array(counts, missing), 10.0)
+    absent = np.where(missing, np.nan, counts).astype(np.float32)
+    np.testing.assert_array_equal(masked, jd.tv(absent, 10.0))

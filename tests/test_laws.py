@@ -34,6 +34,7 @@ def noisy(request, photograph) -> np.ndarray:
 
 # What does not depend on rounding: programs of one dtype are enough, and compiling takes long.
 in_double_precision = pytest.mark.parametrize("noisy", ["float64"], indirect=True)
+in_single_precision = pytest.mark.parametrize("noisy", ["float32"], indirect=True)
 
 
 def tolerance(image: np.ndarray) -> float:
@@ -98,8 +99,46 @@ def test_flips_and_transposition_commute(entry, noisy):
 
 @in_double_precision
 def test_jit_equals_eager(entry, noisy):
+    denoiser = jax.jit(entry.denoiser)
     out = entry.denoiser(noisy, SIGMA)
-    np.testing.assert_allclose(jax.jit(entry.denoiser)(noisy, SIGMA), out, atol=tolerance(noisy))
+    np.testing.assert_allclose(denoiser(noisy, SIGMA), out, atol=tolerance(noisy))
+    # A traced number cannot raise an error; it must not give a plausible image either.
+    for invalid in (np.nan, np.inf, -SIGMA):
+        assert np.isnan(denoiser(noisy, invalid)).all()
+
+
+def test_missing_pixels_are_filled_and_change_others_little(entry, noisy):
+    missing = np.random.default_rng(4).random(noisy.shape) < 0.05
+    missing[3:5, 6:9] = True
+    out = np.asarray(entry.denoiser(np.where(missing, np.nan, noisy), SIGMA))
+    assert np.isfinite(out).all()
+    change = np.abs(out - entry.denoiser(noisy, SIGMA))
+    assert change[~missing].max() < 2 * SIGMA
+    assert change.max() < 4 * SIGMA
+    assert change.mean() < 0.2 * SIGMA
+
+
+@in_single_precision
+@pytest.mark.parametrize("unit", [1e-30, 1e-17, 1e18])
+def test_units_do_not_matter(entry, noisy, unit):
+    image = (noisy.astype(np.float64) * unit).astype(np.float32)
+    out = np.asarray(entry.denoiser(image, SIGMA * unit), np.float64) / unit
+    np.testing.assert_allclose(out, entry.denoiser(noisy, SIGMA), atol=1e-5)
+
+
+@in_single_precision
+def test_an_offset_costs_no_precision(entry, noisy):
+    """Beyond that of the image itself: a result is rounded once."""
+    high = (noisy.astype(np.float64) + 1000).astype(np.float32)
+    same = (high.astype(np.float64) - 1000).astype(np.float32)
+    out = np.asarray(entry.denoiser(high, SIGMA), np.float64) - 1000
+    np.testing.assert_allclose(out, entry.denoiser(same, SIGMA), atol=np.spacing(np.float32(1000)))
+
+
+@in_single_precision
+def test_precisions_agree(entry, noisy):
+    exact = entry.denoiser(noisy.astype(np.float64), SIGMA)
+    np.testing.assert_allclose(entry.denoiser(noisy, SIGMA), exact, atol=1e-4 * SIGMA)
 
 
 @in_double_precision
@@ -249,14 +288,18 @@ DEGENERATE = {
     "all outliers": np.random.default_rng(0).choice([0.0, 255.0], (9, 10)),
     "duplicated": np.tile([[0.0, 1.0]], (9, 5)),
     "diagonal step": np.tril(np.full((9, 10), 255.0)),
+    "faint": 1e-30 * np.random.default_rng(0).random((9, 10)),
+    "bright": 1e18 * np.random.default_rng(0).random((9, 10)),
     "diagonal ramp": 10.0 * np.add.outer(np.arange(9), np.arange(10)),
 }
 
 
 def test_results_and_gradients_are_finite_on_degenerate_images(entry):
+    weights = np.random.default_rng(5).normal(size=(9, 10)).astype(np.float32)
+
     def loss(image, sigma):
         out = entry.denoiser(image, sigma)
-        return jnp.sum(jnp.square(out)), out
+        return jnp.sum(out * weights), out
 
     gradient = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     for name, image in DEGENERATE.items():

@@ -1,22 +1,38 @@
-"""Trace-time checks: one clear error that names the argument, what was expected and what came."""
+"""Trace-time checks: one clear error that names the argument, what was expected and what came.
 
-from numbers import Integral, Real
-from typing import TypeGuard
+Checks of arrays return what JAX takes without a loss, see `native`. Values are checked wherever
+they are known: in Python numbers, NumPy and JAX arrays. Under `jit` they are not, and there
+`standardise` turns a result that rests on a bad number into NaN.
+"""
 
+from numbers import Integral
+from typing import Any, TypeGuard
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
+
+from jaxdenoise._core.planes import native
+
+_NUMBERS = (bool, int, float, complex, np.generic, jax.Array)
+_LARGEST_COUNT = 2**31 - 1
+# At most so many pixels long, beside axes of at least so many, an axis may be one of channels.
+_FEW, _MANY = 4, 16
+# The fewest steps of float32 that the range of an image must have.
+_LEVELS = 64
 
 
 def check_image(
-    image: ArrayLike,
+    image: Any,
     *,
     channel_axis: int | None = None,
     ndim: tuple[int, ...] = (2,),
     name: str = "image",
-) -> None:
+) -> ArrayLike:
     """Real, not empty, with one of `ndim` numbers of spatial axes beside the channel axis."""
-    check_real(image, name=name)
+    image = check_real(image, name=name)
     shape = np.shape(image)
     spatial = len(shape)
     if channel_axis is not None:
@@ -31,17 +47,54 @@ def check_image(
         )
     if 0 in shape:
         raise ValueError(f"{name} must not be empty, got shape {shape}")
+    if channel_axis is None and len(shape) == 3:
+        _check_volume(shape, name)
+    return image
 
 
-def check_real(value: ArrayLike, *, name: str) -> None:
-    try:
-        dtype = jnp.result_type(value)
-    except (TypeError, ValueError):
-        kind = type(value).__name__
-        raise TypeError(f"{name} must be a number or a real array, got a {kind}") from None
-    real = (jnp.floating, jnp.integer, jnp.bool_)
-    if not any(jnp.issubdtype(dtype, kind) for kind in real):
+def _check_volume(shape: tuple[int, ...], name: str) -> None:
+    """A small axis beside two large ones is a question."""
+    for axis, others in ((-1, shape[:-1]), (0, shape[1:])):
+        if shape[axis] <= _FEW and min(others) >= _MANY:
+            count = shape[axis]
+            raise ValueError(
+                f"{name} has shape {shape}: {count} channels, or {count} slices of a volume? Give "
+                f"channel_axis={axis} for channels, or {name}[..., None] and channel_axis=-1 for "
+                f"a volume"
+            )
+
+
+def check_real(value: Any, *, name: str) -> ArrayLike:
+    """A real number, or a NumPy or JAX array of them.
+
+    Other containers are refused: units, coordinates and devices would be lost without a word.
+    """
+    kind = type(value)
+    if kind not in (np.ndarray, np.memmap, np.ma.MaskedArray) and not (
+        isinstance(value, _NUMBERS) or hasattr(value, "__jax_array__")
+    ):
+        package = kind.__module__.partition(".")[0]
+        shown = kind.__name__ if package == "builtins" else f"{package} {kind.__name__}"
+        advice = "; np.asarray makes it one, without units and coordinates"
+        raise TypeError(
+            f"{name} must be a number or a real NumPy or JAX array, got a {shown}"
+            + (advice if hasattr(value, "__array__") else "")
+        )
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise ValueError(f"{name} must be a float or an integer of 32 bits, got {value}")
+    dtype = getattr(value, "dtype", None) or jnp.result_type(value)
+    if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
         raise TypeError(f"{name} must be a real array, got dtype {dtype}")
+    return native(value)
+
+
+def known(value: Any) -> bool:
+    """Whether the numbers can be looked at: neither traced nor on another host."""
+    if isinstance(value, Tracer):
+        return False
+    if isinstance(value, jax.Array):
+        return value.is_fully_addressable
+    return isinstance(value, int | float | np.ndarray | np.generic)
 
 
 def check_channel_axis(channel_axis: object, ndim: int, *, name: str = "image") -> None:
@@ -74,36 +127,42 @@ def check_broadcasts(value: ArrayLike, image: ArrayLike, *, name: str = "sigma")
         )
 
 
-def check_nonnegative(value: ArrayLike, *, name: str = "sigma") -> None:
-    """Only values known at trace time can be checked: Python and NumPy numbers."""
-    if isinstance(value, Real | np.ndarray) and not np.all(np.isfinite(value) & (value >= 0)):
-        shown = value if np.ndim(value) == 0 else "an array with negative or non-finite values"
-        raise ValueError(f"{name} must be finite and not negative, got {shown}")
+def check_nonnegative(value: Any, *, name: str = "sigma") -> None:
+    _check_each(value, lambda x: x >= 0, "not negative", "negative", name)
 
 
-def check_positive(value: ArrayLike, *, name: str) -> None:
-    if isinstance(value, Real | np.ndarray) and not np.all(np.isfinite(value) & (value > 0)):
-        shown = value if np.ndim(value) == 0 else "an array with values that are not"
-        raise ValueError(f"{name} must be finite and positive, got {shown}")
+def check_positive(value: Any, *, name: str) -> None:
+    _check_each(value, lambda x: x > 0, "positive", "non-positive", name)
 
 
-def check_scalar(value: ArrayLike, *, name: str) -> None:
-    check_real(value, name=name)
+def _check_each(value: Any, holds: Any, wanted: str, unwanted: str, name: str) -> None:
+    if not known(value):
+        return
+    numbers = np.asarray(value)
+    if np.ma.is_masked(value) or not np.all(np.isfinite(numbers) & holds(numbers)):
+        shown = value if np.ndim(value) == 0 else f"an array with {unwanted} or non-finite values"
+        raise ValueError(f"{name} must be finite and {wanted}, got {shown}")
+
+
+def check_scalar(value: Any, *, name: str) -> ArrayLike:
+    value = check_real(value, name=name)
     if np.ndim(value):
         raise ValueError(f"{name} must be a scalar, got shape {np.shape(value)}")
     check_nonnegative(value, name=name)
+    return value
 
 
-def check_share(value: ArrayLike, *, name: str) -> None:
+def check_share(value: Any, *, name: str) -> ArrayLike:
     """A scalar from 0 to 1, without 1."""
-    check_scalar(value, name=name)
-    if isinstance(value, Real | np.ndarray) and not value < 1:
+    value = check_scalar(value, name=name)
+    if known(value) and not value < 1:
         raise ValueError(f"{name} must be below 1, got {value}")
+    return value
 
 
-def check_mask(mask: ArrayLike, image: ArrayLike, channel_axis: int | None) -> None:
+def check_mask(mask: Any, image: ArrayLike, channel_axis: int | None) -> ArrayLike:
     """Booleans or integers that broadcast to the image, or to it without its channel axis."""
-    check_real(mask, name="mask")
+    mask = check_real(mask, name="mask")
     if jnp.issubdtype(jnp.result_type(mask), jnp.floating):
         raise TypeError(f"mask must be of booleans or integers, got dtype {jnp.result_type(mask)}")
     shape = np.shape(image)
@@ -111,11 +170,13 @@ def check_mask(mask: ArrayLike, image: ArrayLike, channel_axis: int | None) -> N
         check_broadcasts(mask, image, name="mask")
     elif np.shape(mask) != (spatial := tuple(np.delete(shape, channel_axis).tolist())):
         raise ValueError(f"mask must have shape {spatial} or {shape}, got {np.shape(mask)}")
+    return mask
 
 
-def check_positive_scalar(value: ArrayLike, *, name: str) -> None:
-    check_scalar(value, name=name)
+def check_positive_scalar(value: Any, *, name: str) -> ArrayLike:
+    value = check_scalar(value, name=name)
     check_positive(value, name=name)
+    return value
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
@@ -123,32 +184,71 @@ def _is_integer(value: object) -> TypeGuard[int]:
 
 
 def check_odd(size: object, *, name: str) -> None:
-    if not _is_integer(size) or size < 1 or size % 2 == 0:
+    if not _is_integer(size) or not 1 <= size <= _LARGEST_COUNT or size % 2 == 0:
         raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
 
 
 def check_count(count: object, *, name: str) -> None:
-    if not _is_integer(count) or count < 1:
-        raise ValueError(f"{name} must be a positive integer, got {count!r}")
+    if not _is_integer(count) or not 1 <= count <= _LARGEST_COUNT:
+        raise ValueError(f"{name} must be a positive integer of 32 bits, got {count!r}")
 
 
 def check_choice(choice: object, choices: tuple, *, name: str) -> None:
-    if choice not in choices:
+    is_one = isinstance(choice, str) or _is_integer(choice)
+    if not is_one or choice not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {choice!r}")
 
 
-def check_parameter(value: ArrayLike | None, image: ArrayLike, *, name: str) -> None:
+def check_parameter(value: Any, image: ArrayLike, *, name: str) -> Any:
     """A nonnegative scalar or map; `None` stands for the default rule."""
-    if value is not None:
-        check_real(value, name=name)
-        check_broadcasts(value, image, name=name)
-        check_nonnegative(value, name=name)
+    if value is None:
+        return None
+    value = check_real(value, name=name)
+    check_broadcasts(value, image, name=name)
+    check_nonnegative(value, name=name)
+    return value
 
 
 def check_denoiser_input(
-    image: ArrayLike, sigma: ArrayLike | None, *, channel_axis: int | None, ndim: tuple[int, ...]
-) -> None:
-    check_image(image, channel_axis=channel_axis, ndim=ndim)
+    image: Any, sigma: Any, *, channel_axis: int | None, ndim: tuple[int, ...]
+) -> tuple[Any, Any]:
+    check_precision(image)
+    image = check_image(image, channel_axis=channel_axis, ndim=ndim)
     if sigma is None:
         raise ValueError("sigma must be a number or a map, got None; `denoise` estimates it")
-    check_parameter(sigma, image, name="sigma")
+    _check_content(image, channel_axis)
+    return image, check_parameter(sigma, image, name="sigma")
+
+
+def check_precision(image: Any) -> None:
+    """Differences of numbers that are wider than float32 must be left in it, if JAX computes so."""
+    if not isinstance(image, np.ndarray) or not _is_narrowed(image.dtype):
+        return
+    numbers = image[np.isfinite(image)]
+    if not numbers.size:
+        return
+    low, high = float(numbers.min()), float(numbers.max())
+    step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+    if 0 < high - low < _LEVELS * step:
+        raise ValueError(
+            f"image ranges from {low:.12g} to {high:.12g}, of which float32 keeps steps of "
+            f"{step:g}; subtract an offset, or use float64 and jax_enable_x64"
+        )
+
+
+def _is_narrowed(dtype: np.dtype) -> bool:
+    if dtype.kind == "f":
+        return dtype.itemsize > 4 and jax.dtypes.canonicalize_dtype(dtype) == np.float32
+    return dtype.kind in "iu" and dtype.itemsize > 2
+
+
+def _check_content(image: ArrayLike, channel_axis: int | None) -> None:
+    """Something must be known of every channel, in arrays that are in the host's memory anyway."""
+    if isinstance(image, np.ndarray) and jnp.issubdtype(image.dtype, jnp.floating):
+        spatial = tuple(range(image.ndim))
+        if channel_axis is not None:
+            spatial = tuple(np.delete(spatial, channel_axis).tolist())
+        empty = ~np.any(np.isfinite(image), axis=spatial)
+        if np.any(empty):
+            where = "image has" if channel_axis is None else f"channel {np.argmax(empty)} has"
+            raise ValueError(f"{where} no finite pixel: nothing is known of it")

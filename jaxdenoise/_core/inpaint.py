@@ -1,5 +1,6 @@
 """Pixels that are unknown, or cannot be: found, and filled from those around them."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -27,8 +28,38 @@ def plausible(planes: Array) -> Array:
     return finite & (planes >= low - margin) & (planes <= high + margin)
 
 
+@jax.custom_jvp
+def fill_missing(planes: Array) -> Array:
+    """(C, *spatial) with the pixels that are not finite filled by `inpaint`.
+
+    An image without such pixels costs one test. The loop runs once or not at all; unlike
+    `lax.cond` it stays so under `vmap`.
+    """
+    known = jnp.isfinite(planes)
+
+    def fill(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        planes, complete = state
+        return inpaint(planes, known), jnp.ones_like(complete)
+
+    return lax.while_loop(lambda state: ~state[1], fill, (planes, jnp.all(known)))[0]
+
+
+@fill_missing.defjvp
+def _fill_missing_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """The fill is linear in the known pixels, and nothing depends on the others."""
+    (planes,), (tangent,) = primals, tangents
+    known = jnp.isfinite(planes)
+    point = jnp.where(known, planes, 0)
+
+    def through_fill(tangent: Array) -> Array:
+        return jax.jvp(lambda x: inpaint(x, known), (point,), (tangent,))[1]
+
+    moved = lax.cond(jnp.all(known), lambda tangent: tangent, through_fill, tangent)
+    return fill_missing(planes), moved
+
+
 def inpaint(planes: Array, known: Array) -> Array:
-    """(C, H, W) with the unknown pixels replaced by the mean of the known ones around them.
+    """(C, *spatial) with the unknown pixels replaced by the mean of the known ones around them.
 
     Normalised convolution (Knutsson & Westin 1993) with boxes of 3, 9, 27... pixels, the smallest
     that holds something known prevailing. NaN where a plane has nothing known.
@@ -43,9 +74,10 @@ def inpaint(planes: Array, known: Array) -> Array:
 
     def coarser(carry: tuple[Array, Array], level: tuple) -> tuple[tuple[Array, Array], None]:
         sums, weighted = carry
-        (rows, columns), weight = level
+        neighbours, weight = level
         # What sums over boxes become sums of, that far apart: sums over boxes three times larger.
-        sums = _sum_of_three(_sum_of_three(sums, rows, 2), columns, 3)
+        for axis, indices in enumerate(neighbours, start=2):
+            sums = _sum_of_three(sums, indices, axis)
         return (sums, weighted + weight * sums), None
 
     total, count = lax.scan(coarser, (sums, jnp.zeros_like(sums)), (around, weights))[0][1]

@@ -1,13 +1,37 @@
 """Planes: the internal layout of an image, channels first and always there, (C, *spatial)."""
 
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 
+def native(value: Any) -> Any:
+    """The same numbers as JAX takes them without a loss.
+
+    NumPy arrays get the machine's byte order, 64-bit integers become float32 before JAX cuts them
+    to 32 bits, and masked entries become NaN, a missing pixel. Anything else stays as it is.
+    """
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    dtype = value.dtype
+    if dtype.kind in "iu" and (dtype.itemsize > 4 or np.ma.is_masked(value)):
+        dtype = np.dtype(np.float32)
+    elif dtype.kind == "f":
+        dtype = np.dtype(np.float64) if dtype.itemsize > 8 else dtype.newbyteorder("=")
+    elif dtype.kind in "iu":
+        dtype = dtype.newbyteorder("=")
+    value = value.astype(dtype, copy=False)
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.filled(np.nan) if np.ma.is_masked(value) else value.data
+    return value
+
+
 def float_dtype(image: ArrayLike) -> jnp.dtype:
     """The dtype of a result: the image's own if it is floating, else float32."""
-    dtype = jnp.result_type(image)
+    dtype = jnp.result_type(native(image))
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.dtype(jnp.float32)
 
 
@@ -18,6 +42,7 @@ def compute_dtype(image: ArrayLike) -> jnp.dtype:
 
 
 def as_float(image: ArrayLike) -> Array:
+    image = native(image)
     return jnp.asarray(image).astype(compute_dtype(image))
 
 

@@ -31,7 +31,7 @@ def positive_floor(scale: Array, image: Array) -> Array:
     info = jnp.finfo(image.dtype)
     largest = jnp.max(jnp.where(jnp.isfinite(image), jnp.abs(image), 0))
     floor = lax.stop_gradient(10 * info.tiny**0.25 * largest + math.sqrt(info.tiny))
-    return jnp.where(scale > floor, scale, floor)
+    return jnp.where(scale <= floor, floor, scale)
 
 
 def huber(square: Array, delta: Array) -> Array:

@@ -14,8 +14,8 @@ from jaxdenoise._core.checks import (
     check_parameter,
     check_positive_scalar,
 )
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor, safe_divide
+from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
     clip_radius,
@@ -62,9 +62,9 @@ def bilateral(
 
     **Reference:** Tomasi & Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
-    check_parameter(sigma_range, image, name="sigma_range")
-    check_positive_scalar(sigma_spatial, name="sigma_spatial")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    sigma_range = check_parameter(sigma_range, image, name="sigma_range")
+    sigma_spatial = check_positive_scalar(sigma_spatial, name="sigma_spatial")
     check_odd(window_size, name="window_size")
     return _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis)
 
@@ -75,11 +75,12 @@ def default_sigma_range(sigma: Array, channels: int) -> Array:
 
 @partial(jax.jit, static_argnames=("window_size", "channel_axis"))
 def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis):
-    y = to_planes(image, channel_axis)
+    standard = standardise(image, channel_axis, sigma, sigma_range, sigma_spatial)
+    y = standard.planes
     if sigma_range is None:
-        sigma_range = default_sigma_range(map_to_planes(sigma, image, channel_axis), len(y))
+        sigma_range = default_sigma_range(standard.strength(sigma), len(y))
     else:
-        sigma_range = map_to_planes(sigma_range, image, channel_axis)
+        sigma_range = standard.strength(sigma_range)
     sigma_range = positive_floor(sigma_range, y)
     falloff = 1 / (2 * jnp.square(jnp.asarray(sigma_spatial, y.dtype)))
     radius = clip_radius(window_size, y.shape[1:])
@@ -100,4 +101,4 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
         return jnp.stack([safe_divide(v, total) for v in x])
 
     x = map_tiles(filter_tile, jnp.concatenate([features, y]), halo, (falloff,))
-    return from_planes(x, image, channel_axis)
+    return standard.restore(x)

@@ -15,8 +15,8 @@ from jaxdenoise._core.checks import (
     check_parameter,
     check_positive_scalar,
 )
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import clip_radius, window_sums
 
@@ -63,9 +63,9 @@ def mean_shift(
     **Reference:** Comaniciu & Meer, "Mean shift: a robust approach toward feature space analysis",
     IEEE TPAMI 2002, section 4.
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
-    check_parameter(sigma_range, image, name="sigma_range")
-    check_positive_scalar(sigma_spatial, name="sigma_spatial")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    sigma_range = check_parameter(sigma_range, image, name="sigma_range")
+    sigma_spatial = check_positive_scalar(sigma_spatial, name="sigma_spatial")
     check_odd(window_size, name="window_size")
     check_count(iterations, name="iterations")
     return _mean_shift(
@@ -79,11 +79,12 @@ def default_sigma_range(sigma: Array, channels: int) -> Array:
 
 @partial(jax.jit, static_argnames=("window_size", "iterations", "channel_axis"))
 def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis):
-    y = to_planes(image, channel_axis)
+    standard = standardise(image, channel_axis, sigma, sigma_range, sigma_spatial)
+    y = standard.planes
     if sigma_range is None:
-        sigma_range = default_sigma_range(map_to_planes(sigma, image, channel_axis), len(y))
+        sigma_range = default_sigma_range(standard.strength(sigma), len(y))
     else:
-        sigma_range = map_to_planes(sigma_range, image, channel_axis)
+        sigma_range = standard.strength(sigma_range)
     # A centre keeps the bandwidth of the pixel where its climb began.
     bandwidth = 2 * len(y) * jnp.square(positive_floor(sigma_range, y))
     if bandwidth.ndim:
@@ -123,4 +124,4 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
 
     sigma_spatial = jnp.asarray(sigma_spatial, y.dtype)
     x = map_tiles(climb, jnp.concatenate([y, bandwidth]), radius, (sigma_spatial,))
-    return from_planes(x, image, channel_axis)
+    return standard.restore(x)

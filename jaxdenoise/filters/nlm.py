@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_odd, check_parameter
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor, safe_divide
+from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
     box_sum,
@@ -75,8 +75,8 @@ def nlm(
     the two variants). Milanfar, "Symmetrizing smoothing filters", SIAM J. Imaging Sciences 2013
     (the symmetric normalisation).
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
-    check_parameter(h, image, name="h")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    h = check_parameter(h, image, name="h")
     check_odd(patch_size, name="patch_size")
     check_odd(window_size, name="window_size")
     check_choice(variant, ("pixel", "patch"), name="variant")
@@ -89,9 +89,9 @@ def default_h(sigma: Array, channels: int, variant: str = "pixel") -> Array:
 
 @partial(jax.jit, static_argnames=("patch_size", "window_size", "variant", "channel_axis"))
 def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
-    y = to_planes(image, channel_axis)
-    sigma = map_to_planes(sigma, image, channel_axis)
-    h = default_h(sigma, len(y), variant) if h is None else map_to_planes(h, image, channel_axis)
+    standard = standardise(image, channel_axis, sigma, h)
+    y, sigma = standard.planes, standard.strength(sigma)
+    h = default_h(sigma, len(y), variant) if h is None else standard.strength(h)
     h = positive_floor(h, y)
     radius = clip_radius(window_size, y.shape[1:])
     reach = patch_size // 2
@@ -149,7 +149,7 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
         total = map_tiles(degree, features, halo, (bias,))
         planes = jnp.concatenate([features, lax.rsqrt(total), y])
         x = map_tiles(patchwise, planes, symmetric_halo(radius, 2 * reach), (bias,))
-    return from_planes(x, image, channel_axis)
+    return standard.restore(x)
 
 
 def _less_bias(features: Array, squared_difference: Callable, bias: Array) -> tuple:

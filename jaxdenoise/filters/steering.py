@@ -22,19 +22,23 @@ from jaxdenoise._core.checks import (
     check_positive_scalar,
     check_scalar,
 )
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor
 from jaxdenoise._core.separable import (
     correlate_mirrored,
     gaussian_derivative_taps,
     gaussian_taps,
 )
+from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import map_tiles
 from jaxdenoise._core.window import clip_radius, window_sums
 
 # The Gaussian under which gradients are measured, and the one that averages their products.
 _GRADIENT_SIGMA = 1.0
 _TENSOR_SIGMA = 2.0
+# Shares of the whole that keep what is inverted well above the rounding of float32. In float64 they
+# are the same: the result must not depend on the precision.
+_LEAST_ROUND = math.sqrt(float(jnp.finfo(jnp.float32).eps))
+_RIDGE = float(jnp.finfo(jnp.float32).eps) ** 0.75
 # The share of the noise in a squared gradient that is added to the tensor: the averaged tensor
 # fluctuates far less than a single gradient does. Measured on Set12 with the defaults below.
 _NOISE_SHARE = 0.1
@@ -89,9 +93,9 @@ def steering(
     reconstruction", IEEE TIP 2007, sections II and III-B. Their elongation and scaling of the
     kernel come from a singular value decomposition; the determinant does both in closed form.
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
-    check_positive_scalar(bandwidth, name="bandwidth")
-    check_scalar(sensitivity, name="sensitivity")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    bandwidth = check_positive_scalar(bandwidth, name="bandwidth")
+    sensitivity = check_scalar(sensitivity, name="sensitivity")
     check_choice(order, (0, 1), name="order")
     check_odd(window_size, name="window_size")
     check_count(iterations, name="iterations")
@@ -102,15 +106,16 @@ def steering(
 
 @partial(jax.jit, static_argnames=("order", "window_size", "iterations", "channel_axis"))
 def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iterations, channel_axis):
-    y = to_planes(image, channel_axis)
-    sigma = positive_floor(map_to_planes(sigma, image, channel_axis), y)
+    standard = standardise(image, channel_axis, sigma, bandwidth, sensitivity)
+    y = standard.planes
+    sigma = positive_floor(standard.strength(sigma), y)
     bandwidth, sensitivity = (jnp.asarray(v, y.dtype) for v in (bandwidth, sensitivity))
     radius = clip_radius(window_size, y.shape[1:])
     estimate = y
     for _ in range(iterations):
         metric = steering_metric(estimate, sigma, sensitivity) / (2 * jnp.square(bandwidth))
         estimate = _regress(y, metric, radius, order)
-    return from_planes(estimate, image, channel_axis)
+    return standard.restore(estimate)
 
 
 def steering_metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
@@ -132,10 +137,10 @@ def steering_metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
     tensor = {
         (a, b): correlate_mirrored(_dot(gradient[a], gradient[b]), taps) for a, b in _pairs(d)
     }
-    # A = J + I, and a little of the trace: beside an edge of 1 / eps times the noise the identity
+    # A = J + I, and a little of the trace: beside an edge of 1e7 times the noise the identity
     # would be lost to rounding, and with it the kernel's length along the edge.
     trace = functools.reduce(jnp.add, (tensor[a, a] for a in range(d)))
-    round_part = 1 + math.sqrt(jnp.finfo(trace.dtype).eps) * trace
+    round_part = 1 + _LEAST_ROUND * trace
     tensor |= {(a, a): tensor[a, a] + round_part for a in range(d)}
     # A / det(A)^(1/d) only deforms; the rest, det(A)^(alpha/d), shrinks the kernel where gradients
     # rise above the noise. By the trace first, for a determinant that does not overflow.
@@ -172,10 +177,10 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
             return jnp.stack([s / total for s in sums])
         first, second, data = sums[:d], sums[d : d + len(pairs)], sums[d + len(pairs) :]
         second = dict(zip(pairs, second, strict=True))
-        # Across a window one pixel wide, or a kernel as thin, there is no slope: a ridge well above
-        # rounding keeps the moments invertible.
+        # Across a window one pixel wide, or a kernel as thin, there is no slope: a ridge keeps the
+        # moments invertible.
         for a in range(d):
-            second[a, a] += jnp.finfo(y.dtype).eps ** 0.75 * total
+            second[a, a] += _RIDGE * total
         tilt, _ = _solve(second, first)
         total -= _dot(tilt, first)
         terms = [data[k * (d + 1) : (k + 1) * (d + 1)] for k in range(c)]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_denoiser_input, check_parameter
 from jaxdenoise._core.iterate import repeat
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, even_tiles, map_tiles
 
 # The dual variable: for each spatial axis a list of its component in every channel, (*spatial).
@@ -61,8 +61,8 @@ def tv(
     algorithms for constrained total variation image denoising", IEEE TIP 2009, algorithm FGP.
     Bresson & Chan, 2008, for the vectorial norm.
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
-    check_parameter(weight, image, name="weight")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    weight = check_parameter(weight, image, name="weight")
     check_count(iterations, name="iterations")
     return _tv(image, sigma, weight, iterations, channel_axis)
 
@@ -73,11 +73,12 @@ def default_weight(sigma: Array, channels: int) -> Array:
 
 @partial(jax.jit, static_argnames=("iterations", "channel_axis"))
 def _tv(image, sigma, weight, iterations, channel_axis):
-    y = to_planes(image, channel_axis)
+    standard = standardise(image, channel_axis, sigma, weight)
+    y = standard.planes
     if weight is None:
-        weight = default_weight(map_to_planes(sigma, image, channel_axis), len(y))
+        weight = default_weight(standard.strength(sigma), len(y))
     else:
-        weight = map_to_planes(weight, image, channel_axis)
+        weight = standard.strength(weight)
     if weight.ndim:
         weight = jnp.mean(weight, axis=0, keepdims=True)
     core, halo = _tiling(y.shape[1:], iterations)
@@ -96,7 +97,7 @@ def _tv(image, sigma, weight, iterations, channel_axis):
         x = map_tiles(minimise, jnp.concatenate([y, weight]), halo, core=core)
     else:
         x = map_tiles(minimise, y, halo, (weight,), core)
-    return from_planes(x, image, channel_axis)
+    return standard.restore(x)
 
 
 def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -20,7 +20,6 @@ from jaxdenoise.groups.collaborate import (
     collaborate,
     decorrelate,
     own_noise,
-    recorrelate,
 )
 
 # Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
@@ -87,8 +86,8 @@ def bm3d(
     transform-domain collaborative filtering", IEEE TIP 2007. Lebrun, "An analysis and
     implementation of the BM3D image denoising method", IPOL 2012.
     """
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
-    check_positive_scalar(threshold, name="threshold")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    threshold = check_positive_scalar(threshold, name="threshold")
     check_choice(profile, tuple(_PROFILES), name="profile")
     denoise = partial(_bm3d, threshold, _PROFILES[profile])
     return channel_by_channel(denoise, image, sigma, channel_axis)
@@ -96,14 +95,15 @@ def bm3d(
 
 @partial(jax.jit, static_argnums=(1, 4))
 def _bm3d(threshold, profile, image, sigma, channel_axis):
-    y, variance, unit = decorrelate(image, sigma, channel_axis, _PATCH_SIZE)
+    decorrelated = decorrelate(image, sigma, channel_axis, _PATCH_SIZE, threshold)
+    y, variance = decorrelated.planes, decorrelated.variance
     # Noise of one strength need not be carried along.
     maps = [variance] if variance.ndim else []
     limit = jnp.square(jnp.asarray(threshold, y.dtype))
     aggregate = partial(collaborate, window=np.kaiser(_PATCH_SIZE, _KAISER), members_axis=0)
     (pilot,), _ = aggregate(_threshold, profile.threshold, y, [y, *maps], (limit,))
     (x,), _ = aggregate(_wiener, profile.wiener, pilot, [y, pilot, *maps])
-    return recorrelate(x, unit, image, channel_axis)
+    return decorrelated.restore(x)
 
 
 def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, list[Array]]:

@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 
 from jaxdenoise._core.grid import Grid
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import positive_floor, safe_sqrt
+from jaxdenoise._core.standard import Standard, standardise
 from jaxdenoise._core.transforms import dct
 
 # Of a noise map, relative to its mean: patches without any noise would weigh infinitely much.
@@ -34,6 +34,12 @@ class Decorrelated(NamedTuple):
     planes: Array
     variance: Array  # 1, or a map of mean 1
     unit: Array
+    standard: Standard
+
+    def restore(self, planes: Array) -> Array:
+        """Bring a result back to the channels, units, size and layout of the image."""
+        height, width = self.standard.planes.shape[1:]
+        return self.standard.restore(unmix(self.unit * planes[:, :height, :width]))
 
 
 def channel_by_channel(
@@ -57,15 +63,20 @@ def channel_by_channel(
 
 
 def decorrelate(
-    image: ArrayLike, sigma: ArrayLike, channel_axis: int | None, patch_size: int
+    image: ArrayLike,
+    sigma: ArrayLike,
+    channel_axis: int | None,
+    patch_size: int,
+    *parameters: ArrayLike | None,
 ) -> Decorrelated:
     """Ready for `collaborate`; an image smaller than a patch is continued.
 
     The DCT of the channels is orthonormal (for three of them the mean and two opponent colours),
-    so noise of one strength stays so.
+    so noise of one strength stays so. `parameters` are those of the method, to be checked.
     """
-    planes = to_planes(image, channel_axis)
-    variance = jnp.square(_below_the_range(map_to_planes(sigma, image, channel_axis), planes))
+    standard = standardise(image, channel_axis, sigma, *parameters)
+    planes = standard.planes
+    variance = jnp.square(_below_the_range(standard.strength(sigma), planes))
     planes = reflected_to(mix(planes), patch_size)
     unit = positive_floor(safe_sqrt(jnp.mean(variance)), planes)
     # Not a quotient, which XLA may turn into this product or not: matches would fall another way.
@@ -75,7 +86,7 @@ def decorrelate(
         variance = jnp.maximum(variance, _LEAST_VARIANCE)
     else:
         variance = jnp.ones((), planes.dtype)
-    return Decorrelated(planes * inverse, variance, unit)
+    return Decorrelated(planes * inverse, variance, unit, standard)
 
 
 def _below_the_range(sigma: Array, planes: Array) -> Array:
@@ -85,17 +96,8 @@ def _below_the_range(sigma: Array, planes: Array) -> Array:
     """
     if sigma.ndim == 0:
         return sigma
-    known = jnp.isfinite(planes)
-    largest = jnp.max(planes, where=known, initial=-jnp.inf)
-    smallest = jnp.min(planes, where=known, initial=jnp.inf)
-    limit = jnp.maximum(largest - smallest, jnp.min(sigma))
+    limit = jnp.maximum(jnp.max(planes) - jnp.min(planes), jnp.min(sigma))
     return jnp.minimum(sigma, lax.stop_gradient(limit))
-
-
-def recorrelate(planes: Array, unit: Array, image: ArrayLike, channel_axis: int | None) -> Array:
-    """Back to the channels, units, size and layout of `image`."""
-    height, width = to_planes(image, channel_axis).shape[1:]
-    return from_planes(unmix(unit * planes[:, :height, :width]), image, channel_axis)
 
 
 def mix(planes: Array) -> Array:

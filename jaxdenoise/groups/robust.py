@@ -22,7 +22,6 @@ from jaxdenoise.groups.collaborate import (
     decorrelate,
     mix,
     mix_variances,
-    recorrelate,
     unmix,
     unmix_variances,
 )
@@ -150,17 +149,17 @@ def detect_outliers(
 
 
 def _checked(
-    image: ArrayLike,
+    image: Any,
     sigma: Any,
-    mask: ArrayLike | None,
-    outlier_rate: ArrayLike | None,
-    profile: str,
+    mask: Any,
+    outlier_rate: Any,
+    profile: Any,
     channel_axis: int | None,
 ) -> tuple[Array, Array]:
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_choice(profile, tuple(PROFILES), name="profile")
     if outlier_rate is not None:
-        check_share(outlier_rate, name="outlier_rate")
+        outlier_rate = check_share(outlier_rate, name="outlier_rate")
     if mask is not None:
         image = without_masked(image, mask, channel_axis)
     denoise = partial(_robust, PROFILES[profile], outlier_rate)
@@ -169,7 +168,7 @@ def _checked(
 
 def without_masked(image: ArrayLike, mask: ArrayLike, channel_axis: int | None) -> Array:
     """NaN where the mask is not 0."""
-    check_mask(mask, image, channel_axis)
+    mask = check_mask(mask, image, channel_axis)
     missing = jnp.asarray(mask).astype(bool)
     if channel_axis is not None and missing.ndim < np.ndim(image):
         missing = jnp.expand_dims(missing, channel_axis)
@@ -192,8 +191,8 @@ def _robust(profile, outlier_rate, image, sigma, channel_axis):
     known = plausible(planes)
     filled = from_planes(inpaint(planes, known), image, channel_axis)
     largest = max(sizes.patch_size for sizes in (profile.first, profile.later, _VOTE))
-    decorrelated, variance, unit = decorrelate(filled, sigma, channel_axis, largest)
-    y = unmix(decorrelated)
+    decorrelated = decorrelate(filled, sigma, channel_axis, largest, outlier_rate)
+    y, variance = unmix(decorrelated.planes), decorrelated.variance
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = unmix_variances(jnp.zeros_like(y) + variance)
     rate = None if outlier_rate is None else jnp.asarray(outlier_rate, y.dtype)
@@ -201,7 +200,7 @@ def _robust(profile, outlier_rate, image, sigma, channel_axis):
     x, p = _passes(seen, _vote(seen), profile)
     height, width = planes.shape[1:]
     p = from_planes(p[:, :height, :width], image, channel_axis)
-    return recorrelate(x, unit, image, channel_axis), p
+    return decorrelated.restore(x), p
 
 
 class _Votes(NamedTuple):

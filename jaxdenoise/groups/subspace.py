@@ -12,7 +12,7 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
 from jaxdenoise._core.planes import from_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate, recorrelate
+from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate
 from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, combine_all, shares_of_noise
 from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
 
@@ -95,10 +95,10 @@ def degrees_of_freedom(
 
 
 def _checked(
-    image: ArrayLike, sigma: Any, strength: ArrayLike, profile: str, channel_axis: int | None
+    image: Any, sigma: Any, strength: Any, profile: Any, channel_axis: int | None
 ) -> tuple[Array, Array]:
-    check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
-    check_positive_scalar(strength, name="strength")
+    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    strength = check_positive_scalar(strength, name="strength")
     check_choice(profile, tuple(PROFILES), name="profile")
     denoise = partial(_subspace, strength, PROFILES[profile])
     return channel_by_channel(denoise, image, sigma, channel_axis)
@@ -107,7 +107,8 @@ def _checked(
 @partial(jax.jit, static_argnums=(1, 4))
 def _subspace(strength, profile, image, sigma, channel_axis):
     largest = max(profile.first.patch_size, profile.later.patch_size)
-    y, variance, unit = decorrelate(image, sigma, channel_axis, largest)
+    decorrelated = decorrelate(image, sigma, channel_axis, largest, strength)
+    y, variance = decorrelated.planes, decorrelated.variance
     mapped = variance.ndim > 0
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = jnp.zeros_like(y) + variance * jnp.square(jnp.asarray(strength, y.dtype))
@@ -127,4 +128,4 @@ def _subspace(strength, profile, image, sigma, channel_axis):
     (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
     height, width = to_planes(image, channel_axis).shape[1:]
     gain = from_planes(gain[:, :height, :width], image, channel_axis)
-    return recorrelate(x, unit, image, channel_axis), gain
+    return decorrelated.restore(x), gain

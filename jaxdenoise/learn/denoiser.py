@@ -57,7 +57,7 @@ class Denoiser(eqx.Module):
         strength: ArrayLike = 1.0,
         channel_axis: int | None = None,
     ) -> Float[Array, "..."]:
-        check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+        image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
         planes = to_planes(image, channel_axis)
         if self.channels not in (1, len(planes)):
             raise ValueError(
