@@ -12,8 +12,11 @@ from jaxdenoise._core.checks import check_choice, check_count, check_image, chec
 from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.filters.bilateral import default_sigma_range as bilateral_range
+from jaxdenoise.filters.bilateral import default_sigma_spatial as bilateral_spatial
 from jaxdenoise.filters.mean_shift import default_sigma_range as mean_shift_range
+from jaxdenoise.filters.mean_shift import default_sigma_spatial as mean_shift_spatial
 from jaxdenoise.filters.nlm import default_h
+from jaxdenoise.filters.steering import default_bandwidth, default_sensitivity
 from jaxdenoise.filters.tv import default_weight
 from jaxdenoise.groups import bm3d, robust_subspace, subspace, without_masked
 from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Stabilisable, estimate_sigma
@@ -28,14 +31,14 @@ _METHODS: dict[str, Callable[..., Array]] = {
     "subspace": subspace,
     "tv": tv,
 }
-# The parameters that say how strong a method is, with the rule of the default of those that follow
-# the noise.
+# The parameters that say how strong a method is. A rule computes the default from sigma and the
+# numbers of channels and of spatial axes; `None` stands for the default in the signature.
 _STRENGTHS: dict[str, dict[str, Callable[..., Array] | None]] = {
-    "bilateral": {"sigma_range": bilateral_range, "sigma_spatial": None},
+    "bilateral": {"sigma_range": bilateral_range, "sigma_spatial": bilateral_spatial},
     "bm3d": {"threshold": None},
-    "mean_shift": {"sigma_range": mean_shift_range, "sigma_spatial": None},
+    "mean_shift": {"sigma_range": mean_shift_range, "sigma_spatial": mean_shift_spatial},
     "nlm": {"h": default_h},
-    "steering": {"bandwidth": None, "sensitivity": None},
+    "steering": {"bandwidth": default_bandwidth, "sensitivity": default_sensitivity},
     "subspace": {"strength": None},
     "tv": {"weight": default_weight},
 }
@@ -48,18 +51,21 @@ def methods() -> tuple[str, ...]:
     return tuple(_METHODS)
 
 
-def strengths(method: str, sigma: ArrayLike = 1.0, *, channels: int = 1) -> dict[str, Array]:
+def strengths(
+    method: str, sigma: ArrayLike = 1.0, *, channels: int = 1, axes: int = 2
+) -> dict[str, Array]:
     """The parameters that say how strong a method is, at their defaults: where `tune` may start.
 
     **Arguments:**
 
     - `method`: one of `methods()`.
     - `sigma`: noise standard deviation, a scalar; 1 after a stabilising transform.
-    - `channels`: of the image.
+    - `channels`: how many the image has.
+    - `axes`: its spatial axes, 2 or 3.
 
     **Returns:** scalars by name; none for `robust_subspace`, which outliers would mislead.
 
-    **Raises:** `ValueError` for an unknown method.
+    **Raises:** `ValueError` for an unknown method, or another number of axes.
 
     **Example:**
 
@@ -70,12 +76,13 @@ def strengths(method: str, sigma: ArrayLike = 1.0, *, channels: int = 1) -> dict
     check_choice(method, methods(), name="method")
     check_scalar(sigma, name="sigma")
     check_count(channels, name="channels")
+    check_choice(axes, (2, 3), name="axes")
     sigma = jnp.asarray(sigma).astype(float_dtype(sigma))
     defaults = inspect.signature(_METHODS[method]).parameters
     return {
         name: jnp.asarray(defaults[name].default, sigma.dtype)
         if rule is None
-        else rule(sigma, channels)
+        else rule(sigma, channels, axes)
         for name, rule in _STRENGTHS.get(method, {}).items()
     }
 

@@ -44,6 +44,12 @@ def test_image_and_sigma(method, image, given, error, match):
     [
         ("nlm", {"window_size": 4}, "window_size must be an odd positive integer, got 4"),
         ("nlm", {"patch_size": 0}, "patch_size"),
+        ("nlm", {"patch_size": (3, 3, 3)}, "patch_size must be one odd integer or 2 of them"),
+        (
+            "bilateral",
+            {"window_size": (3, 4)},
+            "window_size must be an odd positive integer, got 4",
+        ),
         ("nlm", {"h": -0.1}, "h must be finite"),
         ("nlm", {"variant": "both"}, "variant must be one of 'pixel', 'patch', got 'both'"),
         ("bilateral", {"window_size": -3}, "window_size"),
@@ -129,7 +135,7 @@ def test_numbers_that_are_known_are_checked(given, error, match):
     [
         ("subspace", {"strength": None}),
         ("bm3d", {"threshold": None}),
-        ("bilateral", {"sigma_spatial": None}),
+        ("bilateral", {"sigma_spatial": "wide"}),
         ("subspace", {"profile": np.array(["fast"])}),
         ("nlm", {"variant": ["pixel"]}),
         ("steering", {"order": True}),

@@ -84,7 +84,11 @@ def check_real(value: Any, *, name: str) -> ArrayLike:
         raise ValueError(f"{name} must be a float or an integer of 32 bits, got {value}")
     dtype = getattr(value, "dtype", None) or jnp.result_type(value)
     if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
-        raise TypeError(f"{name} must be a real array, got dtype {dtype}")
+        advice = "; give its two parts as channels, [x.real, x.imag]"
+        is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+        raise TypeError(
+            f"{name} must be a real array, got dtype {dtype}" + (advice if is_complex else "")
+        )
     return native(value)
 
 
@@ -186,6 +190,23 @@ def _is_integer(value: object) -> TypeGuard[int]:
 def check_odd(size: object, *, name: str) -> None:
     if not _is_integer(size) or not 1 <= size <= _LARGEST_COUNT or size % 2 == 0:
         raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
+
+
+def check_sizes(
+    size: Any, default: dict[int, int], image: ArrayLike, channel_axis: int | None, *, name: str
+) -> tuple[int, ...]:
+    """An odd size along every spatial axis: one for all, one for each, or `None` for the default.
+
+    The default depends on the number of axes: in a volume a window holds many more pixels.
+    """
+    axes = np.ndim(image) - (channel_axis is not None)
+    sizes = default[axes] if size is None else size
+    sizes = sizes if isinstance(sizes, tuple | list) else (sizes,) * axes
+    if len(sizes) != axes:
+        raise ValueError(f"{name} must be one odd integer or {axes} of them, got {size!r}")
+    for each in sizes:
+        check_odd(each, name=name)
+    return tuple(map(int, sizes))
 
 
 def check_count(count: object, *, name: str) -> None:

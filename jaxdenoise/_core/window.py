@@ -29,9 +29,9 @@ import numpy as np
 from jax import Array, lax
 
 
-def clip_radius(window_size: int, spatial: tuple[int, ...]) -> tuple[int, ...]:
+def clip_radius(window_size: Sequence[int], spatial: tuple[int, ...]) -> tuple[int, ...]:
     """The window's radius along each axis, clipped to what an image of this shape can hold."""
-    return tuple(min(window_size // 2, size - 1) for size in spatial)
+    return tuple(min(w // 2, size - 1) for w, size in zip(window_size, spatial, strict=True))
 
 
 def offsets_in_window(radius: tuple[int, ...]) -> np.ndarray:
@@ -40,9 +40,9 @@ def offsets_in_window(radius: tuple[int, ...]) -> np.ndarray:
     return np.stack(grid, axis=-1).reshape(-1, len(radius)).astype(np.int32)
 
 
-def box_sum(x: Array, size: int) -> Array:
-    """Sum over a cube of `size` pixels, valid part only."""
-    for axis in range(x.ndim):
+def box_sum(x: Array, sizes: Sequence[int]) -> Array:
+    """Sum over a box of `sizes` pixels along the axes, valid part only."""
+    for axis, size in enumerate(sizes):
         x = run_sum(x, size, axis)
     return x
 
@@ -105,7 +105,7 @@ def symmetric_window_sums(
     fields: Sequence[Array],
     values: Sequence[Array],
     radius: tuple[int, ...],
-    reaches: Sequence[int],
+    reaches: Sequence[tuple[int, ...]],
 ) -> list[Array]:
     """sum over offsets o != 0 of w_ij v_j with w_ij = w_ji and j = i + o.
 
@@ -113,12 +113,12 @@ def symmetric_window_sums(
     serves pixel i with v_j and, read at -o, pixel j with v_i.
 
     - `fields`: arrays (*core + 2 * halo), what weights are made of. `weight(here, there, o)` gets
-        two lists of their views, each wider by its `reaches` on every side than the result, whose
-        shape is `weight_shape`.
+        two lists of their views, each wider by its `reaches` along the axes, on either side, than
+        the result, whose shape is `weight_shape`.
     - `values`: arrays (*core + 2 * halo), zero outside the image. Returns their sums, (*core).
-    - halo = `symmetric_halo(radius, max(reaches))`.
+    - halo = `symmetric_halo(radius, reach)` with the largest reach along each axis.
     """
-    reach = max(reaches)
+    reach = tuple(map(max, zip(*reaches, strict=True)))
     halo = symmetric_halo(radius, reach)
     core = _shrink(fields[0].shape, halo)
     wide = weight_shape(fields[0].shape, radius, reach)
@@ -126,8 +126,12 @@ def symmetric_window_sums(
 
     def views(start: Sequence) -> list[Array]:
         return [
-            _view(f, [s - r for s in start], tuple(size + 2 * r for size in wide))
-            for f, r in zip(fields, reaches, strict=True)
+            _view(
+                f,
+                [s - r for s, r in zip(start, reach, strict=True)],
+                tuple(size + 2 * r for size, r in zip(wide, reach, strict=True)),
+            )
+            for f, reach in zip(fields, reaches, strict=True)
         ]
 
     here = views(margin)
@@ -155,21 +159,24 @@ def symmetric_window_sums(
     return [_view(a, radius, core) + b for a, b in zip(ahead, behind, strict=True)]
 
 
-def weight_shape(tile: tuple[int, ...], radius: tuple[int, ...], reach: int = 0) -> tuple[int, ...]:
+def weight_shape(
+    tile: tuple[int, ...], radius: tuple[int, ...], reach: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """The shape of the weights in `symmetric_window_sums` on a tile, `reach` included in its halo.
 
     The half window never looks back along the first axis, so the core grows by one radius there
     and by two along the others.
     """
-    return (
-        tile[0] - radius[0] - 2 * reach,
-        *(t - 2 * r - 2 * reach for t, r in zip(tile[1:], radius[1:], strict=True)),
-    )
+    look = (radius[0], *(2 * r for r in radius[1:]))
+    reach = [0] * len(tile) if reach is None else reach
+    return tuple(t - k - 2 * r for t, k, r in zip(tile, look, reach, strict=True))
 
 
-def symmetric_halo(radius: tuple[int, ...], reach: int = 0) -> tuple[int, ...]:
+def symmetric_halo(radius: tuple[int, ...], reach: Sequence[int] | None = None) -> tuple[int, ...]:
     """How far beyond its core a tile reaches in `symmetric_window_sums`."""
-    return (radius[0] + reach, *(2 * r + reach for r in radius[1:]))
+    look = (radius[0], *(2 * r for r in radius[1:]))
+    reach = [0] * len(radius) if reach is None else reach
+    return tuple(k + r for k, r in zip(look, reach, strict=True))
 
 
 def _accumulate(at: Callable[[Array], Any], zeros: Any, offsets: Array) -> Any:

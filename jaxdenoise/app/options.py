@@ -258,6 +258,8 @@ def parse_value(key: str, text: str, default: Any, hint: Any, *, option: str = "
     if isinstance(default, str) or str in kinds:
         return text
     whole = int in kinds and float not in kinds and not isinstance(default, float)
+    if "," in text and any(get_origin(kind) is tuple for kind in kinds):
+        return tuple(_parse_number(f"{option} {key}", each, whole) for each in text.split(","))
     return _parse_number(f"{option} {key}", text, whole)
 
 

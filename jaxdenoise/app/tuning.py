@@ -37,7 +37,8 @@ def tune_array(
     if told == 0:
         raise InputError("there is no noise to tune for: sigma is 0")
     if method in jd.methods():
-        known = jd.strengths(method, told, channels=channels)
+        axes = values.ndim - (channel_axis is not None)
+        known = jd.strengths(method, told, channels=channels, axes=axes)
     else:
         known = {"strength": 1.0}  # of a denoiser that was learned
     defaults = {k: float(v) for k, v in known.items()}

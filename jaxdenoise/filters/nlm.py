@@ -11,7 +11,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_odd, check_parameter
+from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_parameter, check_sizes
 from jaxdenoise._core.safe import positive_floor, safe_divide
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
@@ -24,6 +24,9 @@ from jaxdenoise._core.window import (
     weight_shape,
 )
 
+# By the number of spatial axes.
+_PATCH_SIZE = {2: 7, 3: 3}
+_WINDOW_SIZE = {2: 21, 3: 5}
 # Measured on Set12; the optimum is flat from 0.1 to 0.4.
 _SELF_WEIGHT = 0.2
 
@@ -33,8 +36,8 @@ def nlm(
     sigma: ArrayLike,
     *,
     h: ArrayLike | None = None,
-    patch_size: int = 7,
-    window_size: int = 21,
+    patch_size: int | tuple[int, ...] | None = None,
+    window_size: int | tuple[int, ...] | None = None,
     variant: Literal["pixel", "patch"] = "pixel",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
@@ -62,7 +65,9 @@ def nlm(
     - `h`: filtering strength in units of the image, a scalar or a map. Default 0.9 C^(-1/6) sigma
         for C channels, and 0.75 C^(-1/6) sigma for `variant="patch"`: good on Set12 and McMaster
         at 15 to 50 of 255. Less is better at higher noise.
-    - `patch_size`, `window_size`: odd side lengths in pixels.
+    - `patch_size`, `window_size`: odd side lengths in pixels, one for all spatial axes or one for
+        each. Default 7 and 21, in a volume 3 and 5: measured on a magnetic resonance image, where
+        larger ones cost more and gain nothing.
     - `variant`: `"pixel"` or `"patch"`.
     - `channel_axis`: the axis of the channels, `None` for grey; one weight for all channels.
 
@@ -77,13 +82,13 @@ def nlm(
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
     h = check_parameter(h, image, name="h")
-    check_odd(patch_size, name="patch_size")
-    check_odd(window_size, name="window_size")
+    patch_size = check_sizes(patch_size, _PATCH_SIZE, image, channel_axis, name="patch_size")
+    window_size = check_sizes(window_size, _WINDOW_SIZE, image, channel_axis, name="window_size")
     check_choice(variant, ("pixel", "patch"), name="variant")
     return _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis)
 
 
-def default_h(sigma: Array, channels: int, variant: str = "pixel") -> Array:
+def default_h(sigma: Array, channels: int, axes: int, variant: str = "pixel") -> Array:
     return (0.9 if variant == "pixel" else 0.75) * channels ** (-1 / 6) * sigma
 
 
@@ -91,17 +96,17 @@ def default_h(sigma: Array, channels: int, variant: str = "pixel") -> Array:
 def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     standard = standardise(image, channel_axis, sigma, h)
     y, sigma = standard.planes, standard.strength(sigma)
-    h = default_h(sigma, len(y), variant) if h is None else standard.strength(h)
-    h = positive_floor(h, y)
+    own = default_h(sigma, len(y), y.ndim - 1, variant) if h is None else standard.strength(h)
+    h = positive_floor(own, y)
     radius = clip_radius(window_size, y.shape[1:])
-    reach = patch_size // 2
+    reach = tuple(size // 2 for size in patch_size)
     features, squared_difference = scaled_difference(y, h)
     bias = 2 * jnp.square(sigma / h)
     if bias.ndim:
         features, squared_difference = _less_bias(features, squared_difference, bias)
         bias = jnp.zeros((), y.dtype)
     f = len(features)
-    area = math.prod(_boxes(patch_size)) ** (y.ndim - 1)
+    area = math.prod(map(math.prod, _boxes(patch_size)))
 
     def similarity(here: list[Array], there: list[Array], bias: Array) -> Array:
         distance = _patch_sum(squared_difference(here[:f], there[:f]), patch_size) / area
@@ -129,15 +134,16 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     def patchwise(tile: Array, inside: Array, bias: Array) -> Array:
         values = [*(v * inside for v in tile[f + 1 :]), inside]
         # One reach for the distance of two patches, one for spreading their weight over them.
+        both = tuple(2 * r for r in reach)
         biases = jnp.broadcast_to(bias, weight_shape(inside.shape, radius, reach))
 
         def weight(here: list[Array], there: list[Array], _) -> Array:
             return _patch_sum(similarity(here, there, biases) * here[f] * there[f], patch_size)
 
-        halo = symmetric_halo(radius, 2 * reach)
-        reaches = [*[2 * reach] * f, reach]
+        halo = symmetric_halo(radius, both)
+        reaches = [*[both] * f, reach]
         sums = symmetric_window_sums(weight, [*tile[: f + 1]], values, radius, reaches)
-        own = crop(tile[f], [m - reach for m in halo])
+        own = crop(tile[f], [m - r for m, r in zip(halo, reach, strict=True)])
         own = _SELF_WEIGHT * _patch_sum(own * own, patch_size)
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack([safe_divide(v, total) for v in x])
@@ -148,7 +154,8 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
     else:
         total = map_tiles(degree, features, halo, (bias,))
         planes = jnp.concatenate([features, lax.rsqrt(total), y])
-        x = map_tiles(patchwise, planes, symmetric_halo(radius, 2 * reach), (bias,))
+        both = tuple(2 * r for r in reach)
+        x = map_tiles(patchwise, planes, symmetric_halo(radius, both), (bias,))
     return standard.restore(x)
 
 
@@ -161,12 +168,12 @@ def _less_bias(features: Array, squared_difference: Callable, bias: Array) -> tu
     return jnp.concatenate([features, jnp.mean(bias, axis=0, keepdims=True)]), squared_excess
 
 
-def _patch_sum(x: Array, patch_size: int) -> Array:
+def _patch_sum(x: Array, patch_size: tuple[int, ...]) -> Array:
     """The sum over a patch, weighted by the convolution of two boxes."""
     short, long = _boxes(patch_size)
     return box_sum(box_sum(x, long), short)
 
 
-def _boxes(patch_size: int) -> tuple[int, int]:
-    short = 2 * (patch_size // 4) + 1
-    return short, patch_size + 1 - short
+def _boxes(patch_size: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    short = tuple(2 * (size // 4) + 1 for size in patch_size)
+    return short, tuple(size + 1 - s for size, s in zip(patch_size, short, strict=True))

@@ -167,7 +167,7 @@ def _learn(pilot, noise, delta, tolerance, sizes, channel_axis):
 
     def weigh(offset: Array) -> Array:
         there = _view(around, offset, radius, core)
-        distance = box_sum(jnp.square(here - there), sizes[1]) / sizes[1] ** 2
+        distance = box_sum(jnp.square(here - there), [sizes[1]] * 2) / sizes[1] ** 2
         y, x = offset.astype(u.dtype)
         length = metric[0] * y * y + 2 * metric[1] * y * x + metric[2] * x * x
         w = jnp.exp(

@@ -8,7 +8,7 @@ from jaxdenoise._core import tiles, window
 
 
 def test_symmetric_sums_equal_the_full_loop(rng):
-    radius, reach = (2, 3), 0
+    radius, reach = (2, 3), (0, 0)
     halo = window.symmetric_halo(radius, reach)
     assert halo == (2, 6)
     shape = tuple(5 + 2 * h for h in halo)
@@ -67,4 +67,4 @@ def test_map_tiles_hands_out_mirrored_halos_and_masks(monkeypatch):
 def test_box_sum(rng):
     x = rng.normal(size=(6, 7))
     expected = np.lib.stride_tricks.sliding_window_view(x, (3, 3)).sum(axis=(2, 3))
-    np.testing.assert_allclose(window.box_sum(jnp.asarray(x), 3), expected)
+    np.testing.assert_allclose(window.box_sum(jnp.asarray(x), (3,) * x.ndim), expected)

@@ -142,3 +142,35 @@ def test_colour_shares_one_weight(noisy):
     alone = jd.bilateral(flat, 0.05)
     beside = jd.bilateral(np.stack([flat, edge]), 0.05, channel_axis=0)[0]
     assert np.abs(alone - beside)[:, 5:7].max() > 1e-4
+
+
+PER_AXIS = {
+    "bilateral": {"sigma_range": 0.2, "sigma_spatial": 1.2, "window_size": (1, 5, 3)},
+    "mean_shift": {"sigma_range": 0.2, "sigma_spatial": 1.2, "window_size": (1, 5, 3)},
+    "nlm": {"h": 0.1, "window_size": (1, 5, 7), "patch_size": (1, 3, 5)},
+}
+
+
+@pytest.mark.parametrize("variant", ["pixel", "patch"])
+@pytest.mark.parametrize("method", PER_AXIS)
+def test_sizes_differ_among_axes(method, variant, rng):
+    """A window one slice thick denoises slice by slice."""
+    given = PER_AXIS[method] | ({"variant": variant} if method == "nlm" else {})
+    volume = rng.random((3, 12, 11))
+    flat = {k: v[1:] if isinstance(v, tuple) else v for k, v in given.items()}
+    denoiser = getattr(jd, method)
+    slices = [denoiser(image, 0.1, **flat) for image in volume]
+    np.testing.assert_allclose(denoiser(volume, 0.1, **given), np.stack(slices), atol=1e-12)
+
+
+def test_windows_of_volumes_are_small_by_default(rng):
+    volume = rng.random((5, 8, 9))
+    for method, given in {
+        "bilateral": {"window_size": 5, "sigma_spatial": 1.1, "sigma_range": 0.35},
+        "mean_shift": {"window_size": 3, "sigma_spatial": 1.5, "sigma_range": 0.22},
+        "nlm": {"window_size": 5, "patch_size": 3, "h": 0.09},
+        "steering": {"window_size": 5, "bandwidth": 1.8, "sensitivity": 0.2},
+        "tv": {"weight": 0.06},
+    }.items():
+        out = getattr(jd, method)(volume, 0.1)
+        np.testing.assert_allclose(out, getattr(jd, method)(volume, 0.1, **given), atol=1e-12)
