@@ -1,5 +1,6 @@
 """Differentiable image denoising in JAX."""
 
+from jaxdenoise.buckets import bucketed as bucketed
 from jaxdenoise.filters import bilateral as bilateral
 from jaxdenoise.filters import mean_shift as mean_shift
 from jaxdenoise.filters import nlm as nlm

@@ -4,9 +4,9 @@ Whole patches are moved by one `gather` and one `scatter`, and so are the tiles,
 only large: contiguous rows move, forwards and in the derivative.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,43 +24,56 @@ class Axis:
 
     They come in tiles of `count` references, half of the tiles from either end, and so look the
     same from both. A reference that a tile has only to be as long as the others does not count.
+
+    `room` is the last corner that the tiles are laid out for; `last` may be smaller and traced, so
+    that one program serves many sizes.
     """
 
-    last: int
+    last: int | Array
     stride: int
     most: int
+    room: int
 
-    @cached_property
-    def _half(self) -> tuple[int, int]:
-        """References from one end to the middle, and their tiles."""
-        references = math.ceil((self.last + self.stride) / (2 * self.stride))
-        return references, math.ceil(references / self.most)
+    def _half(self, last: Any) -> Any:
+        """References from one end to the middle, which they reach or pass."""
+        return -(-(last + self.stride) // (2 * self.stride))
+
+    @property
+    def _tiles(self) -> int:
+        """Tiles from one end to the middle."""
+        return -(-self._half(self.room) // self.most)
 
     @property
     def count(self) -> int:
-        references, tiles = self._half
-        return math.ceil(references / tiles)
+        return -(-self._half(self.room) // self._tiles)
+
+    @property
+    def length(self) -> int:
+        """How far one tile is from the next."""
+        return self.count * self.stride
 
     @cached_property
-    def starts(self) -> np.ndarray:
+    def starts(self) -> np.ndarray | Array:
         """The first reference of every tile, (tiles,)."""
-        length = self.count * self.stride
-        first = length * np.arange(self._half[1])
-        return np.concatenate([first, (self.last + self.stride - length - first)[::-1]])
+        first = self.length * np.arange(self._tiles, dtype=np.int32)
+        xp = np if isinstance(self.last, int) else jnp
+        return xp.concatenate([first, (self.last + self.stride - self.length - first)[::-1]])
 
     @cached_property
-    def references(self) -> np.ndarray:
+    def references(self) -> np.ndarray | Array:
         """(tiles, count)."""
-        return self.starts[:, None] + self.stride * np.arange(self.count)
+        return self.starts[:, None] + self.stride * np.arange(self.count, dtype=np.int32)
 
     @cached_property
-    def counts(self) -> np.ndarray:
+    def counts(self) -> np.ndarray | Array:
         """(tiles, count): False for what only fills a tile."""
-        references, tiles = self._half
-        from_start = np.arange(tiles * self.count).reshape(tiles, self.count)
+        references = self._half(self.last)
+        from_start = np.arange(self._tiles * self.count, dtype=np.int32).reshape(-1, self.count)
         # The middle of an even row is met from both ends.
-        from_end = references - (self.last == 2 * self.stride * (references - 1))
-        return np.concatenate([from_start < references, (from_start < from_end)[::-1, ::-1]])
+        xp = np if isinstance(self.last, int) else jnp
+        met = self.last == 2 * self.stride * (references - 1)
+        from_end = xp.where(met, references - 1, references)
+        return xp.concatenate([from_start < references, (from_start < from_end)[::-1, ::-1]])
 
 
 @dataclass(frozen=True)
@@ -71,22 +84,33 @@ class Grid:
     apart, from the first patch to the last, and the grid looks the same from every side.
     Candidates are all patches inside the image whose corner lies in the window around
     the reference's.
+
+    With an `extent`, (2,), the image is the upper left part of `shape` of that height and width,
+    which may be traced; neither may be below the window's.
     """
 
     shape: tuple[int, int]
     patch_size: int
     stride: int
     window_size: int
+    extent: Array | None = None
 
     @property
-    def last(self) -> tuple[int, int]:
-        """The corner of the last patch."""
+    def room(self) -> tuple[int, int]:
+        """The corner of the last patch in `shape`."""
         height, width = self.shape
         return height - self.patch_size, width - self.patch_size
 
     @property
+    def last(self) -> tuple[int, int] | tuple[Array, Array]:
+        """The corner of the last patch in the image."""
+        if self.extent is None:
+            return self.room
+        return self.extent[0] - self.patch_size, self.extent[1] - self.patch_size
+
+    @property
     def radius(self) -> tuple[int, int]:
-        ry, rx = (min(self.window_size // 2, n) for n in self.last)
+        ry, rx = (min(self.window_size // 2, n) for n in self.room)
         return ry, rx
 
     @property
@@ -103,7 +127,17 @@ class Grid:
 
     @cached_property
     def axes(self) -> tuple[Axis, Axis]:
-        y, x = (Axis(n, self.stride, most) for n, most in zip(self.last, _TILE, strict=True))
+        y, x = (
+            Axis(last, self.stride, most, room)
+            for last, most, room in zip(self.last, _TILE, self.room, strict=True)
+        )
+        return y, x
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """How far tiles, with their windows, reach out of `shape`."""
+        out = (0, 0) if self.extent is None else (axis.length for axis in self.axes)
+        y, x = (r + n for r, n in zip(self.radius, out, strict=True))
         return y, x
 
     @property
@@ -118,7 +152,7 @@ class Grid:
         return height, width
 
     @cached_property
-    def tile_corners(self) -> np.ndarray:
+    def tile_corners(self) -> np.ndarray | Array:
         """The first reference of every tile, row by row, (tiles, 2)."""
         y, x = self.axes
         return _pairs(y.starts, x.starts)
@@ -133,7 +167,7 @@ class Grid:
         return _pairs(y, x)
 
     @cached_property
-    def counts(self) -> np.ndarray:
+    def counts(self) -> np.ndarray | Array:
         """(tiles, references of a tile): False for what only fills a tile."""
         y, x = (axis.counts for axis in self.axes)
         both = y[:, None, :, None] & x[None, :, None, :]
@@ -143,7 +177,7 @@ class Grid:
     def corners(self) -> np.ndarray:
         """All references, those of a tile together, without what only fills one, (groups, 2)."""
         in_image = self.corners_in_tile - np.array(self.radius, np.int32)
-        return (self.tile_corners[:, None] + in_image)[self.counts]
+        return np.asarray(self.tile_corners[:, None] + in_image)[np.asarray(self.counts)]
 
     def listed(self, of_references: Array) -> Array:
         """(tiles, references of a tile, ...) in the order of `corners`."""
@@ -152,16 +186,21 @@ class Grid:
 
     def cut(self, planes: Array) -> Array:
         """(F, H, W) to tiles, (tiles, F, *tile_shape)."""
-        padded = jnp.pad(planes, [(0, 0), *((r, r) for r in self.radius)])
-        return gather(padded, jnp.asarray(self.tile_corners), self.tile_shape)
+        padded = jnp.pad(planes, [(0, 0), *((m, m) for m in self.margin)])
+        return gather(padded, self._corners_in_padded, self.tile_shape)
 
     def join(self, tiles: Array) -> Array:
         """The transpose of `cut`: tiles are added up where they overlap."""
-        shape = [n + 2 * r for n, r in zip(self.shape, self.radius, strict=True)]
+        shape = [n + 2 * m for n, m in zip(self.shape, self.margin, strict=True)]
         whole = jnp.zeros((tiles.shape[1], *shape), tiles.dtype)
-        whole = scatter(whole, jnp.asarray(self.tile_corners), tiles)
-        (top, left), (height, width) = self.radius, self.shape
+        whole = scatter(whole, self._corners_in_padded, tiles)
+        (top, left), (height, width) = self.margin, self.shape
         return whole[:, top : top + height, left : left + width]
+
+    @property
+    def _corners_in_padded(self) -> Array:
+        shift = np.subtract(self.margin, self.radius).astype(np.int32)
+        return jnp.asarray(self.tile_corners) + shift[None]
 
 
 def gather(planes: Array, corners: Array, size: tuple[int, int]) -> Array:
@@ -185,6 +224,7 @@ def scatter(planes: Array, corners: Array, patches: Array) -> Array:
     return lax.scatter_add(planes, corners, patches, numbers, mode="promise_in_bounds")
 
 
-def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _pairs(a: Any, b: Any) -> Any:
     """All pairs, (len(a) * len(b), 2)."""
-    return np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int32)
+    xp = np if isinstance(a, np.ndarray) else jnp
+    return xp.stack(xp.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int32)

@@ -33,13 +33,13 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
     the grid; a reference itself comes first, the others follow by their distance. It carries no
     gradient.
     """
-    size, (ry, rx), (last_y, last_x) = grid.patch_size, grid.radius, grid.last
+    size, (ry, rx) = grid.patch_size, grid.radius
     (height, width), stride = grid.span, grid.stride
     in_tile_y, in_tile_x = (stride * np.arange(axis.count, dtype=np.int32) for axis in grid.axes)
     offsets = jnp.asarray(grid.offsets)
     features = len(guide)
 
-    def in_tile(tile: tuple[Array, Array]) -> Array:
+    def in_tile(tile: tuple[Array, Array], last: Array) -> Array:
         pixels, corner = tile
         here = pixels[:, ry : ry + height, rx : rx + width]
         pixels, here, most = pixels[:features], here[:features], here[features:]
@@ -52,7 +52,7 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
             d = run_sum(run_sum(d, size, 0, stride), size, 1, stride)
             y, x = (corner + offset)[:, None]
             y, x = (y + in_tile_y)[:, None], (x + in_tile_x)[None]
-            inside = (y >= 0) & (y <= last_y) & (x >= 0) & (x <= last_x)
+            inside = (y >= 0) & (y <= last[0]) & (x >= 0) & (x <= last[1])
             # `top_k` would take NaN for the largest of all.
             return jnp.where(inside & ~jnp.isnan(d), d, jnp.inf)
 
@@ -63,7 +63,8 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
     tiles = grid.cut(
         lax.stop_gradient(guide if limits is None else jnp.concatenate([guide, limits]))
     )
-    return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)))
+    last = jnp.asarray(grid.last, jnp.int32)
+    return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)), (last,))
 
 
 def filter_groups(
@@ -135,6 +136,9 @@ def filter_groups(
     # What is constant over a patch was put at its corner: one correlation spreads it.
     at_corners = jnp.pad(at_corners, [(0, 0), (size - 1, 0), (size - 1, 0)])
     total, *extras = correlate(at_corners, [taps[::-1]] * 2)
+    if grid.extent is not None:
+        # Nothing lies beyond the image.
+        total = jnp.where(total > 0, total, 1)
     return images / total[None], jnp.stack(extras) / total[None] if extras else images[:0]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,21 +86,49 @@ def bm3d(
     transform-domain collaborative filtering", IEEE TIP 2007. Lebrun, "An analysis and
     implementation of the BM3D image denoising method", IPOL 2012.
     """
+    return _checked(image, sigma, threshold, profile, channel_axis)
+
+
+def bm3d_of_part(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    extent: ArrayLike,
+    *,
+    threshold: ArrayLike = 2.7,
+    profile: Literal["normal", "fast"] = "normal",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    """`bm3d` of the upper left part of an image, of a height and width that may be traced.
+
+    Neither may be below that of the window, 39. Beyond the part the result means nothing.
+    """
+    return _checked(image, sigma, threshold, profile, channel_axis, extent)
+
+
+def _checked(
+    image: Any,
+    sigma: Any,
+    threshold: Any,
+    profile: Any,
+    channel_axis: int | None,
+    extent: ArrayLike | None = None,
+) -> Array:
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     threshold = check_positive_scalar(threshold, name="threshold")
     check_choice(profile, tuple(_PROFILES), name="profile")
-    denoise = partial(_bm3d, threshold, _PROFILES[profile])
+    denoise = partial(_bm3d, threshold, _PROFILES[profile], extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
 @partial(jax.jit, static_argnums=(1, 4))
-def _bm3d(threshold, profile, image, sigma, channel_axis):
+def _bm3d(threshold, profile, image, sigma, channel_axis, extent=None):
     decorrelated = decorrelate(image, sigma, channel_axis, _PATCH_SIZE, threshold)
     y, variance = decorrelated.planes, decorrelated.variance
     # Noise of one strength need not be carried along.
     maps = [variance] if variance.ndim else []
     limit = jnp.square(jnp.asarray(threshold, y.dtype))
-    aggregate = partial(collaborate, window=np.kaiser(_PATCH_SIZE, _KAISER), members_axis=0)
+    taper = np.kaiser(_PATCH_SIZE, _KAISER)
+    aggregate = partial(collaborate, window=taper, members_axis=0, extent=extent)
     (pilot,), _ = aggregate(_threshold, profile.threshold, y, [y, *maps], (limit,))
     (x,), _ = aggregate(_wiener, profile.wiener, pilot, [y, pilot, *maps])
     return decorrelated.restore(x)

@@ -134,15 +134,16 @@ def collaborate(
     limits: Array | None = None,
     window: np.ndarray | None = None,
     members_axis: int = 1,
+    extent: Array | None = None,
 ) -> tuple[Array, Array]:
     """Match on the first channel of `guide`, then filter the groups of every channel.
 
     `planes` are arrays (C, H, W) of which `shrink` gets the groups; `limits` are as in `match`, the
-    rest as in `filter_groups`. Returns the averages of the estimates and extras of `shrink`,
-    (K, C, H, W) and (E, C, H, W).
+    rest as in `filter_groups` and in `Grid`. Returns the averages of the estimates and extras of
+    `shrink`, (K, C, H, W) and (E, C, H, W).
     """
     _, height, width = guide.shape
-    grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size)
+    grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size, extent)
     # A tiny image has few candidates; a power of two of them suits the Haar transform.
     members = min(sizes.members, 2 ** (grid.fewest_candidates.bit_length() - 1))
     matches = match(guide[:1], grid, members, limits)

@@ -38,13 +38,19 @@ class Pass(NamedTuple):
 
 
 def combine_all(
-    combine: Callable[..., Combined], sizes: Sizes, guide: Array, *planes: Array, mapped: bool
+    combine: Callable[..., Combined],
+    sizes: Sizes,
+    guide: Array,
+    *planes: Array,
+    mapped: bool,
+    extent: Array | None = None,
 ) -> Pass:
     """One pass over all groups of `planes`, the last of which is the variance of the noise.
 
     `mapped` if that differs among pixels.
     """
-    (x,), (noise, gain) = collaborate(partial(_shrink, combine, mapped), sizes, guide, [*planes])
+    shrink = partial(_shrink, combine, mapped)
+    (x,), (noise, gain) = collaborate(shrink, sizes, guide, [*planes], extent=extent)
     return Pass(x, noise, gain)
 
 

@@ -94,18 +94,39 @@ def degrees_of_freedom(
     return _checked(image, sigma, 1.0, profile, channel_axis)[1]
 
 
+def subspace_of_part(
+    image: ArrayLike,
+    sigma: ArrayLike,
+    extent: ArrayLike,
+    *,
+    strength: ArrayLike = 1.0,
+    profile: Literal["fast", "best"] = "fast",
+    channel_axis: int | None = None,
+) -> Float[Array, "..."]:
+    """`subspace` of the upper left part of an image, of a height and width that may be traced.
+
+    Neither may be below that of the window, 37 or 49. Beyond the part the result means nothing.
+    """
+    return _checked(image, sigma, strength, profile, channel_axis, extent)[0]
+
+
 def _checked(
-    image: Any, sigma: Any, strength: Any, profile: Any, channel_axis: int | None
+    image: Any,
+    sigma: Any,
+    strength: Any,
+    profile: Any,
+    channel_axis: int | None,
+    extent: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     strength = check_positive_scalar(strength, name="strength")
     check_choice(profile, tuple(PROFILES), name="profile")
-    denoise = partial(_subspace, strength, PROFILES[profile])
+    denoise = partial(_subspace, strength, PROFILES[profile], extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
 @partial(jax.jit, static_argnums=(1, 4))
-def _subspace(strength, profile, image, sigma, channel_axis):
+def _subspace(strength, profile, image, sigma, channel_axis, extent=None):
     largest = max(profile.first.patch_size, profile.later.patch_size)
     decorrelated = decorrelate(image, sigma, channel_axis, largest, strength)
     y, variance = decorrelated.planes, decorrelated.variance
@@ -113,7 +134,7 @@ def _subspace(strength, profile, image, sigma, channel_axis):
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = jnp.zeros_like(y) + variance * jnp.square(jnp.asarray(strength, y.dtype))
 
-    combine = partial(combine_all, mapped=mapped)
+    combine = partial(combine_all, mapped=mapped, extent=extent)
     pilot, _, gain = combine(combine_by_sure, profile.first, y, y, variance)
 
     def again(state: tuple, tau: Array) -> tuple[tuple, None]:
