@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from jaxdenoise.app import commands, options
+from jaxdenoise.app import options
+from jaxdenoise.app.messages import complain
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pages import DEPTHS
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+# The last is what shells report of a program that a closed pipe ended.
+FAILED, USAGE, BROKEN_PIPE = 1, 2, 141
 
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="IN", help="Images, folders of images, or quoted globs such as 'a/*.png'."
+        metavar="IN",
+        help="Images, folders of images, quoted globs such as 'a/*.png', or [bold]-[/bold] for "
+        "standard input.",
     ),
 ]
 Out = Annotated[
@@ -26,7 +30,7 @@ Out = Annotated[
         "-o",
         metavar="OUT",
         help="A file for one input, a folder for several (made if missing; JPEG becomes PNG "
-        "there).",
+        "there), or [bold]-[/bold] for standard output in the format of the input.",
     ),
 ]
 Method = Annotated[
@@ -134,13 +138,15 @@ def one_line_errors(debug: bool) -> Iterator[None]:
     except InputError as error:
         if debug:
             traceback.print_exc()
-        commands.complain(str(error))
+        complain(str(error))
         raise typer.Exit(USAGE) from None
+    except BrokenPipeError:  # of stdout: whoever read it has had enough
+        raise typer.Exit(BROKEN_PIPE) from None
     except (
         *(OSError, ValueError, TypeError, RuntimeError),
         *(MemoryError, ImportError, FloatingPointError),
     ) as error:
         if debug:
             traceback.print_exc()
-        commands.complain(one_line(error))
+        complain(one_line(error))
         raise typer.Exit(FAILED) from None

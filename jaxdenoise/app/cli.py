@@ -12,10 +12,10 @@ except ModuleNotFoundError as missing:
         missing
     )
 
-from jaxdenoise.app import commands, learn, options
+from jaxdenoise.app import commands, compilation, learn, options
 from jaxdenoise.app.arguments import (
+    BROKEN_PIPE,
     FAILED,
-    INTERRUPTED,
     USAGE,
     BitDepth,
     ChannelAxis,
@@ -40,6 +40,8 @@ from jaxdenoise.app.arguments import (
 )
 from jaxdenoise.app.cores import use_every_core
 from jaxdenoise.app.job import Settings
+from jaxdenoise.app.messages import complain
+from jaxdenoise.app.pipes import spooled_pipes
 from jaxdenoise.files.errors import one_line
 from jaxdenoise.files.pages import DEPTHS
 
@@ -59,23 +61,24 @@ app.add_typer(learn.app, name="learn")
 
 
 def main() -> None:
-    """The entry point: every error is one line on stderr."""
+    """The command line: every error is one line on stderr."""
     use_every_core()
     try:
-        status = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        commands.complain("interrupted")
-        sys.exit(INTERRUPTED)
+        with spooled_pipes():
+            status = app(standalone_mode=False)
+    except BrokenPipeError:
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:  # of stdout; files are dealt with where they are used
+        complain(one_line(error))
+        sys.exit(FAILED)
     except Exception as error:
         # Errors of the parser know their text and exit status; anything else is a defect.
         if not hasattr(error, "format_message"):
             raise
         message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
         if message:
-            commands.complain(one_line(Exception(message)))
+            complain(one_line(Exception(message)))
         sys.exit(getattr(error, "exit_code", USAGE))
-    if status == INTERRUPTED:  # typer has caught it
-        commands.complain("interrupted")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -94,8 +97,17 @@ def _main(
             "--version", is_eager=True, callback=_print_version, help="Print the version."
         ),
     ] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Compile anew, and keep nothing for the next time; JAXDENOISE_CACHE=0 is the "
+            "same.",
+        ),
+    ] = False,
 ) -> None:
-    pass
+    if not no_cache:
+        compilation.keep_compiled()
 
 
 @app.command(
@@ -193,13 +205,14 @@ def tune_method(
             max_pixels=max_megapixels * 1e6,
             force=force,
         )
-        commands.tune_file(Path(image), settings, steps=steps, out=out, curve=curve)
+        commands.tune_file(image, settings, steps=steps, out=out, curve=curve)
 
 
 @app.command()
 def methods() -> None:
     """List the methods and their parameters."""
-    commands.list_methods()
+    with one_line_errors(debug=False):
+        commands.list_methods()
 
 
 @app.command(
@@ -246,8 +259,8 @@ def compare(
     """Run methods on one image: a table, and a picture of the results side by side."""
     with one_line_errors(debug):
         commands.compare_methods(
-            Path(image),
-            Path(clean) if clean is not None else None,
+            image,
+            clean,
             added=added if added is None else options.parse_level(added, "--add-noise"),
             names=options.parse_methods(names),
             sigma=sigma if sigma is None else options.parse_sigma(sigma),

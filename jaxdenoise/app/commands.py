@@ -8,13 +8,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import typer
 
 import jaxdenoise as jd
-from jaxdenoise.app import options, posterior
+from jaxdenoise.app import options, pipes, posterior
 from jaxdenoise.app.comparison import add_noise, run_methods
-from jaxdenoise.app.inputs import Job, check_writable, expand_inputs, output_folder, plan
+from jaxdenoise.app.inputs import (
+    Job,
+    check_writable,
+    expand_inputs,
+    one_input,
+    output_folder,
+    plan,
+)
 from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths
+from jaxdenoise.app.messages import complain, tell, warn
 from jaxdenoise.app.noise import noise_of
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.repair import finite
@@ -31,14 +38,6 @@ from jaxdenoise.files.pages import Page, as_float, full_scale
 from jaxdenoise.files.pictures import read_picture
 
 DEMO_PICTURE = Path("demo.png")
-
-
-def complain(message: str) -> None:
-    typer.echo(f"jaxdenoise: error: {message}", err=True)
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"jaxdenoise: warning: {message}", err=True)
 
 
 def denoise_files(
@@ -59,6 +58,8 @@ def denoise_files(
     if not sources:
         return len(problems)
     several = len(sources) > 1 or len(inputs) > 1
+    if pipes.is_stdout(out) and settings.quantiles:
+        raise InputError("--quantiles are written beside OUT, and --out - is no file")
     named = partial(plan, sources, several=several, bit_depth=settings.bit_depth)
     planned = named(out)
     drawn = {name: named(where, option=f"--{name}-map") for name, where in maps.items()}
@@ -82,15 +83,18 @@ def denoise_files(
                 complain(with_name(job, error))
                 failures += 1
             else:
-                _tell(job, outcome, settings)
+                if planned.to_stdout:
+                    pipes.send(job.target)
+                _report(job, outcome, settings, err=planned.to_stdout)
             progress.advance(files)
     return failures
 
 
 def tune_file(
-    source: Path, settings: Settings, *, steps: int, out: Path | None, curve: Path | None
+    image: str, settings: Settings, *, steps: int, out: Path | None, curve: Path | None
 ) -> None:
     """Print what suits the first page, and write it as JSON and as a picture."""
+    source = one_input(image)
     if curve is not None:
         _check_png(curve, force=settings.force, option="--curve")
     if out is not None:
@@ -118,16 +122,16 @@ def tune_file(
     noise = settings.noise.describe([] if estimate is None else [estimate])
     risk = [float(value) for value in tuned.risk]
     title = f"{source.name}: {method}, {noise}"
-    typer.echo(f"{title}; estimated error {risk[0]:.4g} -> {min(risk):.4g}")
+    tell(f"{title}; estimated error {risk[0]:.4g} -> {min(risk):.4g}")
     rows = [(name, f"{start[name]:.4g}", f"{value:.4g}") for name, value in found.items()]
     print_table(("parameter", "start", "tuned"), rows)
     if out is not None:
         facts = {"method": method, "noise": noise, "start": start, "parameters": found}
         write_found(out, {**facts, "risk": risk}, overwrite=settings.force)
-        typer.echo(f"parameters: {out}")
+        tell(f"parameters: {out}")
     if curve is not None:
         write_curve(curve, title, start, tuned, overwrite=settings.force)
-        typer.echo(f"picture: {curve}")
+        tell(f"picture: {curve}")
 
 
 def list_methods() -> None:
@@ -141,8 +145,8 @@ def list_methods() -> None:
 
 
 def compare_methods(
-    source: Path,
-    clean: Path | None,
+    image: str,
+    clean: str | None,
     *,
     added: float | None,
     names: Sequence[str],
@@ -159,10 +163,11 @@ def compare_methods(
     if clean is not None and added is not None:
         raise InputError("--clean and --add-noise exclude each other")
     _check_png(out, force=force)
+    source = one_input(image)
     page, noisy = _load_first_page(source, max_pixels, channel_axis, fill)
     reference = None
     if clean is not None:
-        other, reference = _load_first_page(clean, max_pixels, channel_axis, fill)
+        other, reference = _load_first_page(one_input(clean), max_pixels, channel_axis, fill)
         if (other.pixels.shape, other.dtype) != (page.pixels.shape, page.dtype):
             raise InputError(
                 f"--clean {clean}: is {other.dtype} of shape {other.pixels.shape}, but {source} "
@@ -215,7 +220,7 @@ def _compare(
             channel_axis=page.channel_axis,
             advance=lambda name, done: progress.update(task, description=name, completed=done),
         )
-    typer.echo(title)
+    tell(title)
     table = results_rows(results)
     print_table(table[0], table[1:])
     failed = [result for result in results if result.problem is not None]
@@ -224,7 +229,7 @@ def _compare(
     low, high = display_range(shown, page.dtype)
     tiles = tiles_of(results, clean, low, high)
     write_picture_of(out, tiles, title=title, table=table, detail=detail, overwrite=overwrite)
-    typer.echo(f"picture: {out}")
+    tell(f"picture: {out}")
     if failed:
         raise InputError(f"{len(failed)} of {len(names)} methods failed")
 
@@ -242,7 +247,7 @@ def _load_first_page(
     pages = read_picture(path, max_pixels=max_pixels, channel_axis=channel_axis).pages
     page, others = pages[0], len(pages) - 1
     if others:
-        _warn(f"{path}: has {others + 1} pages; the first is taken")
+        warn(f"{path}: has {others + 1} pages; the first is taken")
     try:
         return page, finite(as_float(page.pixels), page.channel_axis, fill=fill)
     except InputError as error:
@@ -255,16 +260,17 @@ def _check_png(out: Path, *, force: bool, option: str = "--out") -> None:
     check_writable(out, force=force)
 
 
-def _tell(job: Job, outcome: Outcome, settings: Settings) -> None:
+def _report(job: Job, outcome: Outcome, settings: Settings, *, err: bool) -> None:
     pages = f", {outcome.pages} pages" if outcome.pages > 1 else ""
-    typer.echo(
+    tell(
         f"{job.source}: {settings.method}, {outcome.noise}{pages}, {outcome.seconds:.2f} s "
-        f"-> {job.target}"
+        f"-> {job.target}",
+        err=err,
     )
     for warning in outcome.warnings:
-        _warn(f"{job.source}: {warning}")
+        warn(f"{job.source}: {warning}")
     if outcome.clipped > 1e-3:
-        _warn(
+        warn(
             f"{job.target}: {100 * outcome.clipped:.3g} % of the samples lay outside 0..1, the "
             f"full scale of floats, and were clipped"
         )
@@ -275,5 +281,7 @@ def with_name(job: Job, error: Exception) -> str:
     if isinstance(error, InputError):
         return str(error)
     message = one_line(error)
+    if isinstance(error, OSError) and error.filename:
+        return message
     knows = str(job.source) in message or str(job.target) in message
     return message if knows else f"{job.source}: {message}"

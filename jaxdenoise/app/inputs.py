@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxdenoise.app import pipes
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pictures import EXTENSIONS, JPEG, PNG
+from jaxdenoise.files.unfinished import missing_folders, remove, unfinished
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """`folder` is the one that all outputs go to, `None` for an output that was named."""
+    """Where the results go.
+
+    - `folder`: the one that all outputs go to, `None` for an output that was named.
+    - `to_stdout`: the one target is sent to standard output once it is whole.
+    """
 
     jobs: list[Job]
     folder: Path | None = None
+    to_stdout: bool = False
 
 
 def expand_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -33,13 +40,25 @@ def expand_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
         try:
             for path in _expand(argument):
                 found.setdefault(path.resolve(), path)
-        except InputError as problem:
-            problems.append(str(problem))
+        except (InputError, OSError) as problem:
+            problems.append(one_line(problem))
     return list(found.values()), problems
 
 
-def _expand(argument: str) -> list[Path]:
+def one_input(argument: str) -> Path:
+    """A file that was named, or one with what the named pipe holds."""
+    if not argument:
+        raise InputError("IN: is empty; a file is needed")
     path = Path(argument)
+    if argument == pipes.STANDARD or path.is_fifo():
+        return pipes.read_pipe(argument)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{argument}: is a device or a socket, not a file")
+    return path
+
+
+def _expand(argument: str) -> list[Path]:
+    path = one_input(argument)
     if path.is_dir():
         images = _images(path.iterdir())
         if not images:
@@ -72,8 +91,14 @@ def plan(
     option: str = "--out",
 ) -> Plan:
     """OUT is a file for one input and a folder for several, or where it looks like one."""
+    if not out:
+        raise InputError(f"{option}: is empty; a file or a folder is needed")
+    if pipes.is_stdout(out):
+        return _plan_stdout(sources, several=several, bit_depth=bit_depth, option=option)
     path = Path(out)
     extension = path.suffix.lower()
+    if path.name.lower() in EXTENSIONS and not path.is_dir():
+        raise InputError(f"{option} {out}: has no name before its extension")
     is_folder = path.is_dir() or out.endswith(("/", os.sep)) or not extension
     if not several and not is_folder:
         if extension not in EXTENSIONS:
@@ -95,6 +120,21 @@ def plan(
     return Plan(jobs, path)
 
 
+def _plan_stdout(
+    sources: Sequence[Path], *, several: bool, bit_depth: str | None, option: str
+) -> Plan:
+    """One image, in the format of the input."""
+    if option != "--out":
+        raise InputError(f"{option} -: only --out can be standard output")
+    if several:
+        raise InputError(f"{option} -: standard output takes one image; name a folder for several")
+    extension = pipes.format_of(sources[0])
+    if extension in PNG + JPEG and bit_depth == "32f":
+        extension = ".tif"
+    target = pipes.spooled_stdout(extension if extension in EXTENSIONS else ".png")
+    return Plan([Job(sources[0], target)], to_stdout=True)
+
+
 def _target_name(source: Path, bit_depth: str | None) -> str:
     """The name of the input, unless its format would lose what was gained."""
     extension = source.suffix.lower()
@@ -113,14 +153,23 @@ def check_target(source: Path, target: Path, *, force: bool) -> None:
 
 
 def check_writable(target: Path, *, force: bool, source: Path | None = None) -> None:
+    """Refuse what exists, unless it is to be overwritten, and what cannot be written."""
     if target.is_dir():
         raise InputError(f"{target}: is a folder")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target}: is a device or a pipe, not a file")
+    # A symbolic link stays, and what it points to is written.
+    final = Path(os.path.realpath(target))
+    if final.is_symlink():
+        raise InputError(f"{target}: is a symbolic link in a loop")
     if target.exists() and not force:
         same = source is not None and source.exists() and target.samefile(source)
         raise InputError(f"{target}: {'is the input' if same else 'exists'}; --force overwrites it")
-    if not target.parent.is_dir():
+    if target.is_symlink() and not force:
+        raise InputError(f"{target}: is a symbolic link to {final}; --force writes there")
+    if not final.parent.is_dir():
         raise InputError(f"{target}: its folder does not exist")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
+    if not os.access(final.parent, os.W_OK | os.X_OK):
         raise InputError(f"{target}: its folder is not writable")
 
 
@@ -130,13 +179,17 @@ def output_folder(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    made = not folder.exists()
+    made = missing_folders(folder)
+    with unfinished(*made):
+        try:
+            _make(folder)
+            yield
+        finally:
+            remove(*made)
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot make the folder: {one_line(error)}") from error
-    try:
-        yield
-    finally:
-        if made and not any(folder.iterdir()):
-            folder.rmdir()

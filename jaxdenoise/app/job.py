@@ -1,5 +1,6 @@
 """Denoise one file: read, repair, denoise page by page or as a volume, convert, write."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from jaxdenoise.app.tuning import tune_array
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
 from jaxdenoise.files.pictures import NPY, TIFF, check_holds, read_picture, write_picture
+from jaxdenoise.files.unfinished import remove, unfinished
 
 
 @dataclass(frozen=True)
@@ -147,14 +149,15 @@ def _map_page(name: str, values: np.ndarray, page: Page, dtype: np.dtype) -> Pag
 
 def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None:
     """All of the files or, where there was none before, none of them."""
-    new = [path for path, _ in pictures if not path.exists()]
-    try:
-        for path, picture in pictures:
-            write_picture(path, picture, overwrite=overwrite)
-    except BaseException:
-        for path in new:
-            path.unlink(missing_ok=True)
-        raise
+    # What a symbolic link points to goes, and the link stays.
+    new = [Path(os.path.realpath(path)) for path, _ in pictures if not path.exists()]
+    with unfinished(*new):
+        try:
+            for path, picture in pictures:
+                write_picture(path, picture, overwrite=overwrite)
+        except BaseException:
+            remove(*new)
+            raise
 
 
 def _written_dtype(dtype: np.dtype, settings: Settings) -> np.dtype:

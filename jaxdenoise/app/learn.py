@@ -7,6 +7,7 @@ import typer
 
 from jaxdenoise.app import options, training
 from jaxdenoise.app.arguments import FAILED, Debug, Force, Inputs, Out, one_line_errors
+from jaxdenoise.app.messages import tell
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.recipe import PARAMETERS, with_recipe
 
@@ -56,7 +57,7 @@ def split(
         )
     named = ", ".join(f"{part} {count}" for part, count in counts.items())
     kind = "images" if targets == "none" else "pairs"
-    typer.echo(f"{data}: {sum(counts.values())} {kind} -> {out}: {named}")
+    tell(f"{data}: {sum(counts.values())} {kind} -> {out}: {named}")
 
 
 @app.command(

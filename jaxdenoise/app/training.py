@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import typer
 
-from jaxdenoise.app import commands, options
+from jaxdenoise.app import commands, options, pipes
 from jaxdenoise.app.inputs import check_target, check_writable, expand_inputs, output_folder, plan
 from jaxdenoise.app.job import Settings
+from jaxdenoise.app.messages import complain, tell
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.recipe import parse_choices
 from jaxdenoise.app.report import print_table
@@ -26,13 +27,13 @@ def train(split: Path, out: Path, recipe: Any) -> None:
     from jaxdenoise import learn
 
     whole = recipe.filled()
-    typer.echo(f"{split}: {whole.task}, {whole.model} of width {whole.width} -> {out}")
-    with learn.ProgressBar(typer.echo) as bar:
+    tell(f"{split}: {whole.task}, {whole.model} of width {whole.width} -> {out}")
+    with learn.ProgressBar(tell) as bar:
         run = learn.train_run(out, split, recipe, callbacks=[bar])
     monitor, _ = run.recipe.monitored
     if len(run.history) < whole.epochs:
-        typer.echo(f"stopped: no {monitor} better by {whole.min_delta} in {whole.patience} epochs")
-    typer.echo(
+        tell(f"stopped: no {monitor} better by {whole.min_delta} in {whole.patience} epochs")
+    tell(
         f"{out}: {len(run.history)} epochs, the best is {run.best['epoch']}, {monitor} "
         f"{run.best[monitor]:.4f}; curves: {out / 'curves.png'}"
     )
@@ -44,7 +45,7 @@ def _tell_strengths(run: Any) -> None:
     if run.recipe.through is not None:
         values = run.model.denoiser.parameters().items()
         named = ", ".join(f"{name} {float(value):.4g}" for name, value in values)
-        typer.echo(f"{run.recipe.through}: {named}, for images from 0 to 1")
+        tell(f"{run.recipe.through}: {named}, for images from 0 to 1")
 
 
 def evaluate(
@@ -74,7 +75,7 @@ def evaluate(
     _tell_strengths(run)
     if path is not None:
         write_found(path, found, overwrite=force)
-        typer.echo(f"figures: {path}")
+        tell(f"figures: {path}")
 
 
 def _shown(value: Any) -> str:
@@ -95,7 +96,7 @@ def predict(folder: Path, inputs: Sequence[str], out: str, *, force: bool, debug
         return commands.denoise_files(inputs, out, settings, debug=debug)
     sources, problems = expand_inputs(inputs)
     for problem in problems:
-        commands.complain(problem)
+        complain(problem)
     failures = len(problems)
     if not sources:
         return failures
@@ -110,10 +111,12 @@ def predict(folder: Path, inputs: Sequence[str], out: str, *, force: bool, debug
             except Exception as error:  # one bad file must not take the others with it
                 if debug:
                     traceback.print_exc()
-                commands.complain(commands.with_name(job, error))
+                complain(commands.with_name(job, error))
                 failures += 1
             else:
-                typer.echo(f"{job.source} -> {job.target}")
+                if planned.to_stdout:
+                    pipes.send(job.target)
+                tell(f"{job.source} -> {job.target}", err=planned.to_stdout)
     return failures
 
 
@@ -156,14 +159,14 @@ def sweep(split: Path, out: Path, recipe: Any, choices: Sequence[str], random: i
 
     tried = parse_choices(choices, random)
     settings = learn.grid(tried) if random is None else learn.draws(tried, random, seed=recipe.seed)
-    with learn.ProgressBar(typer.echo) as bar:
+    with learn.ProgressBar(tell) as bar:
 
         def callbacks(number: int, setting: Mapping[str, Any]) -> list[Any]:
             named = ", ".join(f"{k} {v}" for k, v in setting.items())
-            typer.echo(f"run {number + 1} of {len(settings)}: {named}")
+            tell(f"run {number + 1} of {len(settings)}: {named}")
             return [bar]
 
         rows = learn.sweep(out, split, recipe, settings, callbacks=callbacks)
     shown = [tuple(map(_shown, row.values())) for row in rows]
     print_table(tuple(rows[0]), shown)
-    typer.echo(f"table: {out / 'sweep.csv'}, picture: {out / 'sweep.png'}")
+    tell(f"table: {out / 'sweep.csv'}, picture: {out / 'sweep.png'}")

@@ -1,7 +1,9 @@
 """Read and write image files: PNG, TIFF, JPEG and NPY, whole or not at all."""
 
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from jaxdenoise.files.png16 import (
     write_png16,
 )
 from jaxdenoise.files.tiff import read_tiff, write_tiff
+from jaxdenoise.files.unfinished import unfinished
 
 PNG, TIFF, JPEG, NPY = (".png",), (".tif", ".tiff"), (".jpg", ".jpeg"), (".npy",)
 EXTENSIONS = PNG + TIFF + JPEG + NPY
@@ -101,16 +104,36 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> N
 
 @contextmanager
 def atomic_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A path beside `path` that takes its name once the block has ended without an error."""
+    """A path beside `path` that takes its name once the block has ended without an error.
+
+    A symbolic link stays, and the file that it points to is replaced.
+    """
+    final = Path(os.path.realpath(path))
     # Not tempfile: its files are private to the user, and a picture should have usual permissions.
-    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
-    try:
-        yield temporary
-        if not overwrite and path.exists():
-            raise InputError(f"{path}: exists; --force overwrites it")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = final.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
+    with unfinished(temporary):
+        try:
+            yield temporary
+            if not overwrite and os.path.lexists(path):
+                raise InputError(f"{path}: exists; --force overwrites it")
+            os.replace(temporary, final)
+        except OSError as error:
+            if error.filename not in (None, str(temporary)):  # it is about another file
+                raise
+            raise _about(path, error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _about(path: Path, error: OSError) -> Exception:
+    """The error of a writer with the name of the output."""
+    number = error.errno
+    # NumPy and Pillow tell no reason.
+    if number is None and shutil.disk_usage(path.resolve().parent).free == 0:
+        number = errno.ENOSPC
+    if number is None:
+        return InputError(f"{path}: cannot be written: {one_line(error)}")
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _check_pixels(path: Path, width: int, height: int, max_pixels: float) -> None:

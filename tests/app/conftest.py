@@ -1,5 +1,6 @@
-"""What the tests of the command line share: a way to run it and small noisy images."""
+"""What the tests of the command line share: ways to run it and small noisy images."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,15 @@ class Run:
             assert word in lines[0]
 
 
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    """Neither tests nor processes that they start write to the user's cache."""
+    monkeypatch.setenv("JAXDENOISE_CACHE", "0")
+
+
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path) -> Callable[..., Run]:
-    """The program as a shell would start it, in an empty folder."""
+    """The command line, in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object) -> Run:
@@ -38,6 +45,18 @@ def run(monkeypatch, capsys, tmp_path) -> Callable[..., Run]:
             cli.main()
         captured = capsys.readouterr()
         return Run(stop.value.code or 0, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def shell(monkeypatch, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """A line of a shell, in which `jaxdenoise` is a process of its own, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    command = f'jaxdenoise() {{ "{sys.executable}" -m jaxdenoise_command "$@"; }}\n'
+
+    def call(line: str, **given) -> subprocess.CompletedProcess:
+        return subprocess.run(["bash", "-c", command + line], capture_output=True, **given)
 
     return call
 

@@ -1,5 +1,6 @@
 """Every bad input: one clear line that names the culprit, and nothing written."""
 
+import os
 import struct
 import zlib
 
@@ -188,6 +189,21 @@ def test_missing_inputs(refused, good, tmp_path):
     refused(["nope.png"], "nope.png", "no such file")
     refused(["nope/*.png"], "nope/*.png", "matches no image")
     refused(["folder"], "folder", "no image")
+
+
+def test_names_that_are_none(refused, good):
+    refused([""], "IN: is empty")
+    refused([good, "-o", "", "--force"], "--out", "is empty")
+    refused([good, "-o", ".png"], "--out .png", "no name")
+    refused([good, "-o", "out/.TIF"], "--out out/.TIF", "no name")
+    refused([good, "-o", "x.png", "--std-map", "", "--method", "hmc"], "--std-map", "is empty")
+
+
+def test_what_is_no_file(refused, good, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    refused(["pipe.png"], "pipe.png: is a pipe that nothing writes to")
+    refused([good, "-o", "pipe.png", "--force"], "pipe.png: is a device or a pipe")
+    refused(["/dev/null"], "/dev/null: is a device")
 
 
 def test_bad_outputs(refused, good, noisy, tmp_path):
