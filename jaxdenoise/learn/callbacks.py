@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxdenoise._core.checks import check_choice, check_nonnegative
+from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pictures import atomic_path
 
 Logs = dict[str, Any]
@@ -107,15 +108,40 @@ class History(Callback):
         return False
 
     def read(self) -> list[Logs]:
-        """The rows of the file; none if there is none."""
+        """The rows of the file; none if there is none.
+
+        **Raises:** `InputError`, which names the file, for one that is damaged.
+        """
         if not self.path.exists():
             return []
+        try:
+            return self._rows()
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise InputError(f"{self.path}: damaged: {one_line(error)}") from error
+
+    def of_run(self, monitor: str, epochs: int = 1) -> list[Logs]:
+        """The rows of a run that has a checkpoint of so many epochs, all with their metric.
+
+        **Raises:** `InputError`, which names the file, where they are not there.
+        """
+        rows = self.read()
+        numbered = [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+        judged = all(isinstance(row.get(monitor), int | float) for row in rows)
+        if not numbered or not judged or len(rows) < epochs:
+            raise InputError(f"{self.path}: damaged, it lacks epochs that the run has had")
+        return rows
+
+    def _rows(self) -> list[Logs]:
         if self.path.suffix == ".json":
-            return json.loads(self.path.read_text())
-        with open(self.path, newline="") as file:
-            table = list(csv.DictReader(file))
-        # What was not measured in an epoch has an empty cell.
-        return [{k: json.loads(v) for k, v in row.items() if v} for row in table]
+            rows = json.loads(self.path.read_text())
+        else:
+            with open(self.path, newline="") as file:
+                table = list(csv.DictReader(file))
+            # What was not measured in an epoch has an empty cell.
+            rows = [{k: json.loads(v) for k, v in row.items() if v} for row in table]
+        if not all(isinstance(row["epoch"], int) for row in rows):
+            raise ValueError("epochs are no whole numbers")
+        return rows
 
 
 def best_row(rows: Sequence[Logs], monitor: str, mode: str) -> Logs:

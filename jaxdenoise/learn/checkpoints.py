@@ -1,7 +1,11 @@
 """Checkpoints: the state of a run on the disk, by orbax, whole or not there."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 import equinox as eqx
 import jax
@@ -9,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdenoise.files.errors import InputError
+from jaxdenoise.files.pictures import atomic_path
 from jaxdenoise.learn.callbacks import Best, Callback, Logs
 from jaxdenoise.learn.fit import State
 
 _ARRAYS = "parameters", "average", "optimizer"
+_SEAL = "checksum.json"
 
 
 class ModelCheckpoint(Callback):
@@ -82,6 +88,7 @@ class ModelCheckpoint(Callback):
             manager.save(
                 state.epoch, args=ocp.args.Composite(told=ocp.args.JsonSave(told), **saved)
             )
+        _seal(self.folder / which, state.epoch)
 
 
 def load_state(
@@ -129,11 +136,14 @@ def _told(folder: Path, which: str) -> dict[str, Any] | None:
 
     if not (folder / which).is_dir():
         return None
-    with _manager(folder / which) as manager:
+    with _read(folder / which) as manager:
         epoch = manager.latest_step()
         if epoch is None:
             return None
-        return manager.restore(epoch, args=ocp.args.Composite(told=ocp.args.JsonRestore())).told
+        _check_seal(folder / which, epoch)
+        wanted = ocp.args.Composite(told=ocp.args.JsonRestore())
+        told = manager.restore(epoch, args=wanted).told
+        return {name: told[name] for name in ("logs", "epoch", "data", "shapes")}
 
 
 def _loaded(folder: Path, which: str, told: dict[str, Any], name: str, like: Any) -> Any:
@@ -145,11 +155,52 @@ def _loaded(folder: Path, which: str, told: dict[str, Any], name: str, like: Any
     if not leaves:
         return like
     wanted = {name: ocp.args.StandardRestore(leaves)}
-    with _manager(folder / which) as manager:
+    with _read(folder / which) as manager:
         found = manager.restore(told["epoch"], args=ocp.args.Composite(**wanted))[name]
     # Through the host: what orbax puts on one device could not be shared among several.
     loaded = [jnp.asarray(np.asarray(found[k])) for k in leaves]
     return jax.tree.unflatten(jax.tree.structure(like), loaded)
+
+
+@contextmanager
+def _read(folder: Path) -> Iterator[Any]:
+    """A manager that names the folder where orbax stumbles, on whatever damage did to it."""
+    try:
+        with _manager(folder) as manager:
+            yield manager
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{folder}: damaged") from error
+
+
+def _seal(folder: Path, epoch: int) -> None:
+    """Write the checksum of a checkpoint that is whole."""
+    told = {"epoch": epoch, "crc32": _checksum(folder / str(epoch))}
+    with atomic_path(folder / _SEAL, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(told) + "\n")
+
+
+def _check_seal(folder: Path, epoch: int) -> None:
+    """Refuse what was damaged: of a few wrong bytes orbax makes wrong numbers, or a page of text.
+
+    A run that was killed before it wrote the checksum has that of the checkpoint before.
+    """
+    if not (folder / _SEAL).exists():
+        return
+    told = json.loads((folder / _SEAL).read_text())
+    if told["epoch"] == epoch and told["crc32"] != _checksum(folder / str(epoch)):
+        raise InputError(f"{folder}: damaged")
+
+
+def _checksum(folder: Path) -> int:
+    found = 0
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found = crc32(str(path.relative_to(folder)).encode(), found)
+        with open(path, "rb") as file:
+            while part := file.read(1 << 20):
+                found = crc32(part, found)
+    return found
 
 
 def _named(tree: Any) -> dict[str, Any]:

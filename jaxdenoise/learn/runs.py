@@ -29,7 +29,8 @@ from jaxdenoise.learn.callbacks import Callback, EarlyStopping, History, Logs, b
 from jaxdenoise.learn.checkpoints import ModelCheckpoint, load_model, load_state
 from jaxdenoise.learn.curves import Curves
 from jaxdenoise.learn.denoiser import Denoiser
-from jaxdenoise.learn.fit import fit, initial_state
+from jaxdenoise.learn.fit import State, fit, initial_state
+from jaxdenoise.learn.locks import locked
 from jaxdenoise.learn.losses import accuracy, dice_per_class, predicted
 from jaxdenoise.learn.pairs import AddNoise
 from jaxdenoise.learn.recipes import Recipe
@@ -64,7 +65,8 @@ def train_run(
 
     The folder gets `recipe.json`, the metrics of all epochs in `history.csv`, their `curves.png`,
     and the checkpoints `last` and `best`. A run that was killed goes on after its last whole epoch
-    when called again, to the parameters of an unbroken one; one that has ended is only loaded.
+    when called again, to the parameters of an unbroken one, or without `last` after its best epoch;
+    one that has ended is only loaded.
 
     **Arguments:**
 
@@ -73,21 +75,35 @@ def train_run(
     - `recipe`: what to learn, and how.
     - `callbacks`: beside those of the recipe, such as `ProgressBar`.
 
-    **Raises:** `InputError`, which names the file, for a folder that holds something else, or a run
-    of another recipe or of files of other names, and what `FolderPairs` refuses; what `fit` raises.
+    **Raises:** `InputError`, which names the file, for a folder that holds something else, a run of
+    another recipe or of files of other names, a run that another process trains, files of a run
+    that are damaged, and what `FolderPairs` refuses; what `fit` raises.
     """
     folder, recipe = Path(folder), recipe.filled()
     told = recipe.as_json() | {"data": _data(recipe, split)}
     _check_folder(folder, told)
+    with locked(folder):
+        _check_folder(folder, told)
+        _train(folder, split, recipe, told, callbacks)
+        return load_run(folder)
+
+
+def _train(
+    folder: Path,
+    split: str | Path,
+    recipe: Recipe,
+    told: dict[str, Any],
+    callbacks: Sequence[Callback],
+) -> None:
     train, val, steps = batches_of(recipe, split)
     model, optimizer = model_of(recipe), optimizer_of(recipe, steps)
     loss, metrics = scores_of(recipe)
     monitor, mode = recipe.monitored
     stopping = EarlyStopping(monitor, mode, recipe.patience, recipe.min_delta)
-    state = load_state(folder, initial_state(model, optimizer))
+    state = _last_state(folder, initial_state(model, optimizer))
     history = History(folder / _HISTORY)
-    done = 0 if state is None else state.epoch
-    before = [row for row in history.read() if row["epoch"] <= done]
+    before = [] if state is None else history.of_run(monitor, state.epoch)[: state.epoch]
+    done = len(before)
     # What early stopping heard then, it hears again.
     stopped = any(stopping.heard(row, None) for row in before)
     if not stopped and done < recipe.epochs:
@@ -108,7 +124,12 @@ def train_run(
             half_precision=recipe.half_precision,
             state=state,
         )
-    return load_run(folder)
+
+
+def _last_state(folder: Path, like: State) -> State | None:
+    """Where the run goes on: from the last epoch or, where that is gone, from the best."""
+    state = load_state(folder, like)
+    return load_state(folder, like, which="best") if state is None else state
 
 
 class _Claim(Callback):
@@ -118,7 +139,6 @@ class _Claim(Callback):
         self.folder, self.told = folder, told
 
     def began(self, state: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / _RECIPE, overwrite=True) as temporary:
             temporary.write_text(json.dumps(self.told, indent=1) + "\n")
 
@@ -160,7 +180,7 @@ def _told(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {one_line(error)}") from error
+        raise InputError(f"{path}: damaged: {one_line(error)}") from error
 
 
 def load_run(folder: str | Path) -> Run:
@@ -179,7 +199,8 @@ def load_run(folder: str | Path) -> Run:
     shapes = eqx.filter_eval_shape(lambda: model_of(replace(recipe, weights=None)))
     model = load_model(folder, shapes)
     model = model.denoiser if isinstance(model, AtUnitNoise) else model
-    return Run(recipe, model, History(folder / _HISTORY).read())
+    history = History(folder / _HISTORY).of_run(recipe.monitored[0])
+    return Run(recipe, model, history)
 
 
 def load_denoiser(folder: str | Path) -> Denoiser:

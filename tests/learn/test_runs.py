@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import equinox as eqx
@@ -13,7 +15,8 @@ from PIL import Image
 import jaxdenoise as jd
 from jaxdenoise import learn
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.learn.building import model_of
+from jaxdenoise.learn.building import model_of, optimizer_of
+from jaxdenoise.learn.locks import locked
 
 SMALL = {"model": "unet", "width": 2, "depth": 1, "batch_size": 3, "steps": 3, "crop": 12}
 SEGMENT = learn.Recipe(**SMALL, epochs=4, rotation=10.0, patience=4)
@@ -184,6 +187,101 @@ def test_what_is_not_its_own_is_refused(split, segmenter, tmp_path):
     (tmp_path / "letters" / "recipe.json").write_text('{"loss": "of words"}')
     with pytest.raises(InputError, match=r"recipe\.json: loss must be one of 'dice"):
         learn.load_run(tmp_path / "letters")
+
+
+def test_one_process_at_a_time(split, tmp_path):
+    """A lock that its process gives back, however it ends."""
+    folder = tmp_path / "deep" / "run"
+    code = f"""
+import pathlib, time
+from jaxdenoise.learn.locks import locked
+with locked(pathlib.Path({str(folder)!r})):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"locked\n"
+    with pytest.raises(InputError, match="run: another process trains here"):
+        learn.train_run(folder, split, SEGMENT)
+    process.kill()
+    process.communicate()
+    assert list(folder.iterdir())  # what it left locks nothing
+    with locked(folder):
+        pass
+    assert not list(folder.iterdir())
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "new" / "run"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def damaged(segmenter, tmp_path):
+    """A run of which one file is not what it was."""
+
+    def spoil(pattern, change):
+        shutil.copytree(segmenter[0], tmp_path / "run")
+        for path in (tmp_path / "run").glob(pattern):
+            path.write_bytes(change(path.read_bytes()))
+        return tmp_path / "run"
+
+    return spoil
+
+
+HEAD = b"epoch,val_dice\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"\xff" + data,
+        lambda data: data.replace(b"val_dice", b"other"),
+        lambda data: HEAD,
+        lambda data: HEAD + b"1,0.1\n3,0.2\n2,0.2\n4,0.3\n",
+        lambda data: HEAD + b'1,0.1\n2,"""x"""\n3,0.2\n4,0.3\n',
+    ],
+)
+def test_a_damaged_history_is_named(split, damaged, change):
+    folder = damaged("history.csv", change)
+    with pytest.raises(InputError, match=r"^[^\n]*run/history\.csv: damaged[^\n]*$"):
+        learn.train_run(folder, split, SEGMENT)
+
+
+def one_bit(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "change", "named"),
+    [
+        ("last/*/optimizer/d/*", lambda data: data[: len(data) // 2], "last"),
+        ("last/*/parameters/d/*", one_bit, "last"),
+        ("last/*/told/*", lambda data: b"", "last"),
+        ("last/checksum.json", lambda data: b"", "last"),
+        ("best/*/average/manifest.ocdbt", lambda data: data[: len(data) // 2], "best"),
+        ("best/*/_CHECKPOINT_METADATA", lambda data: b"", "best"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(split, damaged, pattern, change, named, capfd):
+    folder = damaged(pattern, change)
+    with pytest.raises(InputError, match=rf"run/{named}: damaged$"):
+        learn.train_run(folder, split, SEGMENT)
+    assert capfd.readouterr().err == ""
+
+
+def test_without_the_last_state_it_goes_on_from_the_best(split, segmenter, tmp_path, monkeypatch):
+    heard = []
+    monkeypatch.setattr("jaxdenoise.learn.runs.fit", lambda *_, state, **given: heard.append(state))
+    folder, recipe = tmp_path / "run", SEGMENT.filled()
+    shutil.copytree(segmenter[0], folder, ignore=shutil.ignore_patterns("last", "best"))
+    state = learn.initial_state(model_of(recipe), optimizer_of(recipe, 3))._replace(epoch=2)
+    learn.ModelCheckpoint(folder, "val_dice", "max").heard({"val_dice": 0.9}, state)
+    shutil.rmtree(folder / "last")
+    learn.train_run(folder, split, SEGMENT)
+    assert [state.epoch for state in heard] == [2]
 
 
 def test_nothing_is_begun_that_cannot_be(split, tmp_path):
