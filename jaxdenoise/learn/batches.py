@@ -18,6 +18,9 @@ class Batches:
     Read by grain, some batches ahead of what asks for them; transformed by one compiled program for
     a batch, with a key for each pair that follows from the seed and the pair's place in the order.
 
+    Threads read, not processes. A process that is forked once JAX has computed hangs for ever, so
+    `pairs` that want processes of their own take `multiprocessing.get_context("spawn")`.
+
     **Arguments:**
 
     - `pairs`: anything with `len(pairs)` and `pairs[k]`, an input and a target as arrays, whose
