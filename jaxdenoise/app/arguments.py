@@ -3,17 +3,27 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jaxdenoise.app import options
 from jaxdenoise.app.messages import complain
+from jaxdenoise.app.pipes import STANDARD
 from jaxdenoise.files.errors import InputError, one_line
 from jaxdenoise.files.pages import DEPTHS
 
 # The last is what shells report of a program that a closed pipe ended.
 FAILED, USAGE, BROKEN_PIPE = 1, 2, 141
+
+
+def file_name(text: str | Path) -> Path:
+    """For options that take no pipe, and for which nothing would be the working directory."""
+    if str(text) in ("", STANDARD):
+        raise typer.BadParameter(f"{str(text)!r} is no name of a file or a folder")
+    return Path(text)
+
 
 Inputs = Annotated[
     list[str],
@@ -127,6 +137,36 @@ Fill = Annotated[
         metavar="median",
         help="Replace NaN and infinite pixels by the median of the finite ones around them.",
         show_default=False,
+    ),
+]
+FoundJson = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="JSON",
+        parser=file_name,
+        help="What was found.",
+        show_default=False,
+    ),
+]
+CurvePicture = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PNG", parser=file_name, help="A picture of the descent.", show_default=False
+    ),
+]
+Picture = Annotated[
+    Path, typer.Option("--out", "-o", metavar="PNG", parser=file_name, help="The picture.")
+]
+DemoPicture = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PNG",
+        parser=file_name,
+        help="The picture. demo.png is replaced; others only with --force.",
     ),
 ]
 

@@ -19,9 +19,12 @@ from jaxdenoise.app.arguments import (
     USAGE,
     BitDepth,
     ChannelAxis,
+    CurvePicture,
     Debug,
+    DemoPicture,
     Fill,
     Force,
+    FoundJson,
     Gain,
     Inputs,
     MaxMegapixels,
@@ -31,6 +34,7 @@ from jaxdenoise.app.arguments import (
     OutliersMap,
     Param,
     Peak,
+    Picture,
     Quantiles,
     Sigma,
     StdMap,
@@ -180,14 +184,8 @@ def tune_method(
     gain: Gain = None,
     param: Param = None,
     steps: Annotated[int, typer.Option(min=1, help="Of the descent.")] = 15,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="JSON", help="What was found.", show_default=False),
-    ] = None,
-    curve: Annotated[
-        Path | None,
-        typer.Option(metavar="PNG", help="A picture of the descent.", show_default=False),
-    ] = None,
+    out: FoundJson = None,
+    curve: CurvePicture = None,
     fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
     max_megapixels: MaxMegapixels = 1000.0,
@@ -246,9 +244,7 @@ def compare(
             "adds, else it is estimated.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture, a PNG.")] = Path(
-        "compare.png"
-    ),
+    out: Picture = Path("compare.png"),
     seed: Annotated[int, typer.Option(min=0, help="Of the added noise.")] = 0,
     fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
@@ -276,12 +272,7 @@ def compare(
 
 @app.command()
 def demo(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="The picture. demo.png is replaced; others only with --force."
-        ),
-    ] = commands.DEMO_PICTURE,
+    out: DemoPicture = commands.DEMO_PICTURE,
     sigma: Annotated[str, typer.Option(help="Standard deviation of the noise, on 8 bits.")] = "25",
     force: Force = False,
     debug: Debug = False,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from jaxdenoise.app import options, training
-from jaxdenoise.app.arguments import FAILED, Debug, Force, Inputs, Out, one_line_errors
+from jaxdenoise.app.arguments import FAILED, Debug, Force, Inputs, Out, file_name, one_line_errors
 from jaxdenoise.app.messages import tell
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.recipe import PARAMETERS, with_recipe
@@ -14,7 +14,9 @@ from jaxdenoise.app.recipe import PARAMETERS, with_recipe
 app = typer.Typer(no_args_is_help=True, help="Train denoisers and segmenters on folders of images.")
 LINKS = "copy", "hardlink", "symlink"
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that train filled.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=file_name, help="The folder that train filled.")
+]
 SETTINGS = (
     "Settings for --param and --try, see [bold]jaxdenoise learn settings[/bold]: "
     + ", ".join(PARAMETERS)
@@ -26,8 +28,12 @@ SETTINGS = (
     "jaxdenoise learn split photos/ split/ --inputs clean --targets none"
 )
 def split(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="The folder of both folders.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to fill.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", parser=file_name, help="The folder of both folders.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", parser=file_name, help="The folder to fill.")
+    ],
     inputs: Annotated[str, typer.Option(help="The folder of inputs in DATA.")] = "frames",
     targets: Annotated[
         str, typer.Option(help="The folder of targets in DATA; none for inputs alone.")
@@ -71,7 +77,10 @@ def split(
 def train(
     data: Path,
     recipe: Any,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Begun or gone on with.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="RUN", parser=file_name, help="Begun or gone on with."),
+    ],
     debug: Debug = False,
 ) -> None:
     """Train a network; a run that was interrupted goes on when called again."""
@@ -88,7 +97,9 @@ def settings() -> None:
 @app.command(epilog="Example:\n\njaxdenoise learn evaluate run/ --data split/ --json figures.json")
 def evaluate(
     run: RunFolder,
-    data: Annotated[Path, typer.Option(metavar="SPLIT", help="The folder that split filled.")],
+    data: Annotated[
+        Path, typer.Option(metavar="SPLIT", parser=file_name, help="The folder that split filled.")
+    ],
     part: Annotated[str, typer.Option(help="train | val | test")] = "test",
     targets: Annotated[
         str | None,
@@ -98,7 +109,13 @@ def evaluate(
     ] = None,
     json: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the figures.", show_default=False),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            parser=file_name,
+            help="Write the figures.",
+            show_default=False,
+        ),
     ] = None,
     force: Force = False,
     debug: Debug = False,
@@ -137,7 +154,9 @@ def predict(
 def sweep(
     data: Path,
     recipe: Any,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Of all the runs.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", parser=file_name, help="Of all the runs.")
+    ],
     choices: Annotated[
         list[str],
         typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from jaxdenoise.app import options
-from jaxdenoise.app.arguments import one_line_errors
+from jaxdenoise.app.arguments import file_name, one_line_errors
 from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pages import full_scale
 from jaxdenoise.files.pictures import read_picture
@@ -46,7 +46,10 @@ def with_recipe(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _recipe(
-    data: Annotated[Path, typer.Argument(metavar="SPLIT", help="The folder that split filled.")],
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="SPLIT", parser=file_name, help="The folder that split filled."),
+    ],
     *,
     task: Annotated[str, typer.Option(help="segment | denoise")] = "segment",
     model: Annotated[

@@ -199,6 +199,18 @@ def test_names_that_are_none(refused, good):
     refused([good, "-o", "x.png", "--std-map", "", "--method", "hmc"], "--std-map", "is empty")
 
 
+@pytest.mark.parametrize("name", ["", "-"])
+@pytest.mark.parametrize(
+    "line",
+    ["tune good.png --out", "tune good.png --curve", "compare good.png --out", "demo --out",
+     "learn split data", "learn train split --out", "learn evaluate run --data split --json"],
+)  # fmt: skip
+def test_names_of_other_outputs(run, good, tmp_path, line, name):
+    before = sorted(tmp_path.rglob("*"))
+    run(*line.split(), name).failed_with(f"{name!r} is no name of a file or a folder")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_what_is_no_file(refused, good, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     refused(["pipe.png"], "pipe.png: is a pipe that nothing writes to")
