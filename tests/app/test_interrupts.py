@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+# Seconds: an end takes 0.3, more on a busy machine, and what is computed here minutes.
+SOON = 10
 COMPUTING = """
 import time
 from pathlib import Path
@@ -63,7 +65,7 @@ def test_a_signal_ends_the_process(tmp_path, name, where, status, word):
     assert list(tmp_path.glob(".jaxdenoise-*"))
     found, errors, seconds = ended(process, getattr(signal, name))
     assert (found, errors) == (status, f"jaxdenoise: error: {word}\n")
-    assert seconds < 2
+    assert seconds < SOON
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,7 +91,7 @@ with ended_by_signals():
     start = time.perf_counter()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < SOON
     process.communicate()
 
 
