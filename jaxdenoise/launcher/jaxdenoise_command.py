@@ -1,4 +1,8 @@
-"""The program `jaxdenoise`. It stands outside of the package, whose import takes a second."""
+"""The program `jaxdenoise`.
+
+It is installed beside the package, not in it: importing anything of the package imports JAX, for a
+second in which Ctrl-C would end in a traceback.
+"""
 
 # Compiled into Python, where `signal` itself imports for some milliseconds.
 import _signal  # pyright: ignore[reportMissingImports]
