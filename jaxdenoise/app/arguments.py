@@ -102,10 +102,43 @@ Sigma = Annotated[
         "estimate it."
     ),
 ]
+White = Annotated[
+    float | None,
+    typer.Option(
+        help="Full scale of integer files whose bits are not all used: 4095 for 12 bits in 16. "
+        "--bit-depth and --peak refer to it.",
+        show_default=False,
+    ),
+]
+NoData = Annotated[
+    float | None,
+    typer.Option(
+        "--nodata",
+        metavar="NUMBER|nan",
+        help="Pixels of this value have no data: they do not touch others and stay as they are. "
+        "By default what a GeoTIFF says.",
+        show_default=False,
+    ),
+]
+MaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="An image whose pixels other than 0 are missing; they are filled.",
+        show_default=False,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 MaxMegapixels = Annotated[
-    float, typer.Option(min=0, help="Refuse files that claim more pixels than this.")
+    float | None,
+    typer.Option(
+        min=0,
+        help="Refuse files that claim more pixels than this; by default what the free memory "
+        "holds.",
+        show_default=False,
+    ),
 ]
 ChannelAxis = Annotated[
     str | None,

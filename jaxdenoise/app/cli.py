@@ -27,8 +27,10 @@ from jaxdenoise.app.arguments import (
     FoundJson,
     Gain,
     Inputs,
+    MaskFile,
     MaxMegapixels,
     Method,
+    NoData,
     NoiseKind,
     Out,
     OutliersMap,
@@ -40,10 +42,11 @@ from jaxdenoise.app.arguments import (
     StdMap,
     Tune,
     Volume,
+    White,
     one_line_errors,
 )
+from jaxdenoise.app.arrays import Settings
 from jaxdenoise.app.cores import use_every_core
-from jaxdenoise.app.job import Settings
 from jaxdenoise.app.messages import complain
 from jaxdenoise.app.pipes import spooled_pipes
 from jaxdenoise.files.errors import one_line
@@ -139,9 +142,12 @@ def denoise(
     quantiles: Quantiles = None,
     volume: Volume = False,
     bit_depth: BitDepth = None,
+    white: White = None,
     fill_nonfinite: Fill = None,
+    nodata: NoData = None,
+    mask: MaskFile = None,
     channel_axis: ChannelAxis = None,
-    max_megapixels: MaxMegapixels = 1000.0,
+    max_megapixels: MaxMegapixels = None,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
@@ -151,16 +157,19 @@ def denoise(
     with one_line_errors(debug):
         settings = Settings(
             method,
-            options.parse_noise(noise, sigma, peak, gain),
+            options.parse_noise(noise, sigma, peak, gain, options.parse_white(white)),
             options.parse_parameters(method, param or []),
             volume,
             options.parse_choice(bit_depth, "--bit-depth", tuple(DEPTHS)),
             options.parse_fill(fill_nonfinite),
             options.parse_channel_axis(channel_axis),
-            max_megapixels * 1e6,
+            options.pixels(max_megapixels),
             force,
             tune,
             options.parse_quantiles(quantiles),
+            white,
+            nodata,
+            mask,
         )
         options.check_posterior(method, tune=tune, volume=volume)
         maps = options.parse_maps(method, settings.quantiles, outliers=outliers_map, std=std_map)
@@ -188,7 +197,7 @@ def tune_method(
     curve: CurvePicture = None,
     fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
-    max_megapixels: MaxMegapixels = 1000.0,
+    max_megapixels: MaxMegapixels = None,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
@@ -200,7 +209,7 @@ def tune_method(
             options.parse_parameters(method, param or []),
             fill_nonfinite=options.parse_fill(fill_nonfinite),
             channel_axis=options.parse_channel_axis(channel_axis),
-            max_pixels=max_megapixels * 1e6,
+            max_pixels=options.pixels(max_megapixels),
             force=force,
         )
         commands.tune_file(image, settings, steps=steps, out=out, curve=curve)
@@ -248,7 +257,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the added noise.")] = 0,
     fill_nonfinite: Fill = None,
     channel_axis: ChannelAxis = None,
-    max_megapixels: MaxMegapixels = 1000.0,
+    max_megapixels: MaxMegapixels = None,
     force: Force = False,
     debug: Debug = False,
 ) -> None:
@@ -265,7 +274,7 @@ def compare(
             seed=seed,
             fill=options.parse_fill(fill_nonfinite),
             channel_axis=options.parse_channel_axis(channel_axis),
-            max_pixels=max_megapixels * 1e6,
+            max_pixels=options.pixels(max_megapixels),
             force=force,
         )
 

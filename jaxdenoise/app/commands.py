@@ -11,6 +11,7 @@ import numpy as np
 
 import jaxdenoise as jd
 from jaxdenoise.app import options, pipes, posterior
+from jaxdenoise.app.arrays import Settings
 from jaxdenoise.app.comparison import add_noise, run_methods
 from jaxdenoise.app.inputs import (
     Job,
@@ -19,8 +20,11 @@ from jaxdenoise.app.inputs import (
     one_input,
     output_folder,
     plan,
+    skipped,
 )
-from jaxdenoise.app.job import Outcome, Settings, denoise_file, map_paths
+from jaxdenoise.app.job import Outcome, denoise_file
+from jaxdenoise.app.maps import map_paths
+from jaxdenoise.app.masks import read_mask
 from jaxdenoise.app.messages import complain, tell, warn
 from jaxdenoise.app.noise import noise_of
 from jaxdenoise.app.progress import progress_bars
@@ -53,6 +57,8 @@ def denoise_files(
     `maps` says where the outliers' probabilities and the standard deviations go, by their names.
     """
     sources, problems = expand_inputs(inputs)
+    for line in skipped(inputs):
+        tell(line, err=pipes.is_stdout(out))
     for problem in problems:
         complain(problem)
     if not sources:
@@ -63,7 +69,10 @@ def denoise_files(
     named = partial(plan, sources, several=several, bit_depth=settings.bit_depth)
     planned = named(out)
     drawn = {name: named(where, option=f"--{name}-map") for name, where in maps.items()}
-    paths = [map_paths(number, planned, drawn, settings) for number in range(len(planned.jobs))]
+    paths = [
+        map_paths(number, planned, drawn, settings.quantiles) for number in range(len(planned.jobs))
+    ]
+    mask = None if settings.mask is None else read_mask(settings.mask, settings.max_pixels)
     failures = len(problems)
     with ExitStack() as folders, progress_bars() as progress:
         for each in (planned, *drawn.values()):
@@ -76,7 +85,7 @@ def denoise_files(
                 progress.update(pages, description=name, completed=done, total=total)
 
             try:
-                outcome = denoise_file(job, settings, advance, maps=paths[number])
+                outcome = denoise_file(job, settings, advance, maps=paths[number], mask=mask)
             except Exception as error:  # one bad file must not take the others with it
                 if debug:
                     traceback.print_exc()
@@ -156,7 +165,7 @@ def compare_methods(
     seed: int,
     fill: bool,
     channel_axis: int | str | None,
-    max_pixels: float,
+    max_pixels: float | None,
     force: bool,
 ) -> None:
     """`sigma=None` is estimated if it was asked for, else it is what was added."""
@@ -242,7 +251,7 @@ def _data_range(image: np.ndarray, dtype: np.dtype) -> float:
 
 
 def _load_first_page(
-    path: Path, max_pixels: float, channel_axis: int | str | None, fill: bool
+    path: Path, max_pixels: float | None, channel_axis: int | str | None, fill: bool
 ) -> tuple[Page, np.ndarray]:
     pages = read_picture(path, max_pixels=max_pixels, channel_axis=channel_axis).pages
     page, others = pages[0], len(pages) - 1

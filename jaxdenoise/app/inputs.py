@@ -2,14 +2,15 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxdenoise.app import pipes
 from jaxdenoise.files.errors import InputError, one_line
-from jaxdenoise.files.pictures import EXTENSIONS, JPEG, PNG
+from jaxdenoise.files.pictures import EXTENSIONS, JPEG, PNG, READ_ONLY, READABLE
 from jaxdenoise.files.unfinished import missing_folders, remove, unfinished
 
 
@@ -62,7 +63,7 @@ def _expand(argument: str) -> list[Path]:
     if path.is_dir():
         images = _images(path.iterdir())
         if not images:
-            raise InputError(f"{argument}: the folder holds no image ({', '.join(EXTENSIONS)})")
+            raise InputError(f"{argument}: the folder holds no image ({', '.join(READABLE)})")
         return images
     if path.exists():
         return [path]
@@ -70,16 +71,38 @@ def _expand(argument: str) -> list[Path]:
         raise InputError(f"{argument}: no such file")
     images = _images(map(Path, glob.iglob(argument, recursive=True)))
     if not images:
-        raise InputError(f"{argument}: matches no image ({', '.join(EXTENSIONS)})")
+        raise InputError(f"{argument}: matches no image ({', '.join(READABLE)})")
     return images
 
 
-def _images(paths) -> list[Path]:
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
+def _images(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if _is_image(path) and path.is_file())
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in READABLE and not path.name.startswith(".")
+
+
+def skipped(arguments: Sequence[str]) -> list[str]:
+    """Say in one line for each folder and glob what in it is not read."""
+    lines = []
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            inside = path.iterdir()
+        elif not path.exists() and glob.has_magic(argument):
+            inside = map(Path, glob.iglob(argument, recursive=True))
+        else:
+            continue
+        others = [x for x in inside if not x.name.startswith(".") and not _is_image(x)]
+        # A recursive glob lists folders that it goes through.
+        folders = sorted(x.name for x in others if x.is_dir() and "**" not in argument)
+        kinds = Counter(x.suffix.lower() or x.name for x in others if not x.is_dir())
+        found = [f"{count} {kind}" for kind, count in sorted(kinds.items())]
+        found += [f"the folder {name}/" for name in folders]
+        if found:
+            lines.append(f"{argument}: skipped {', '.join(found)}")
+    return lines
 
 
 def plan(
@@ -138,9 +161,9 @@ def _plan_stdout(
 def _target_name(source: Path, bit_depth: str | None) -> str:
     """The name of the input, unless its format would lose what was gained."""
     extension = source.suffix.lower()
-    if extension in PNG + JPEG and bit_depth == "32f":
+    if extension in PNG + JPEG + READ_ONLY and bit_depth == "32f":
         return f"{source.stem}.tif"
-    if extension in JPEG:
+    if extension in JPEG + READ_ONLY:
         return f"{source.stem}.png"
     return source.name
 

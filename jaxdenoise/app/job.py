@@ -1,54 +1,26 @@
-"""Denoise one file: read, repair, denoise page by page or as a volume, convert, write."""
+"""Denoise one file: read, denoise page by page or as volumes, convert, write."""
 
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 
-import jaxdenoise as jd
-from jaxdenoise.app import posterior
-from jaxdenoise.app.inputs import Job, Plan, check_target
-from jaxdenoise.app.noise import noise_of
-from jaxdenoise.app.options import ROBUST, Noise, denoise_on_every_device, find_method
-from jaxdenoise.app.repair import finite
-from jaxdenoise.app.tuning import tune_array
+from jaxdenoise.app.arrays import Denoised, Settings, denoise_array
+from jaxdenoise.app.inputs import Job, check_target
+from jaxdenoise.app.maps import OUTLIERS, STD, map_page
+from jaxdenoise.app.masks import Mask
+from jaxdenoise.app.values import equals
+from jaxdenoise.files.axes import volumes
 from jaxdenoise.files.errors import InputError, one_line
-from jaxdenoise.files.pages import DEPTHS, Page, Picture, as_float, clipped_share, to_dtype
+from jaxdenoise.files.pages import Page, Picture, clipped_share, full_scale, to_dtype
 from jaxdenoise.files.pictures import NPY, TIFF, check_holds, read_picture, write_picture
 from jaxdenoise.files.unfinished import remove, unfinished
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the options of one command ask for, the same for all of its files."""
-
-    method: str
-    noise: Noise = field(default_factory=Noise)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    volume: bool = False
-    bit_depth: str | None = None
-    fill_nonfinite: bool = False
-    channel_axis: int | str | None = None
-    max_pixels: float = 1e9
-    force: bool = False
-    tune: bool = False
-    quantiles: tuple[float, ...] = ()
-
-
-class Denoised(NamedTuple):
-    """One page: its values, the noise if it was estimated, and what else was asked for."""
-
-    values: np.ndarray
-    estimate: float | None
-    maps: dict[str, np.ndarray] = {}  # noqa: RUF012, a tuple's default is never written to
-    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,40 +34,15 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-# The maps that a page can have beside its values, and how quantiles are named.
-OUTLIERS, STD = "outliers", "std"
-
-
-def quantile_name(share: float) -> str:
-    return f"q{100 * share:g}"
-
-
-def map_paths(
-    number: int, planned: Plan, drawn: Mapping[str, Plan], settings: Settings
-) -> dict[str, Path]:
-    """Where the maps of one file go; those of quantiles beside the output, `clean_q5.tif`."""
-    target = planned.jobs[number].target
-    paths = {name: plan.jobs[number].target for name, plan in drawn.items()}
-    taken = {target.resolve(): "--out"}
-    for name in map(quantile_name, settings.quantiles):
-        paths[name] = target.with_name(f"{target.stem}_{name}{target.suffix}")
-        taken[paths[name].resolve()] = "--quantiles"
-    for name in drawn:
-        option = f"--{name}-map"
-        other = taken.setdefault(paths[name].resolve(), option)
-        if other != option:
-            raise InputError(f"{option} {paths[name]}: is where {other} goes")
-    return paths
-
-
 def denoise_file(
     job: Job,
     settings: Settings,
     advance: Callable[[int, int], None] = lambda done, total: None,
     *,
     maps: Mapping[str, Path] = MappingProxyType({}),
+    mask: Mask | None = None,
 ) -> Outcome:
-    """Write `job.target`, or raise with nothing written. `advance` hears of every page.
+    """Write `job.target`, or raise with nothing written. `advance` is called for every page.
 
     `maps` are more files: of the probability that a pixel is an outlier, of its standard deviation
     and its quantiles.
@@ -108,7 +55,11 @@ def denoise_file(
         channel_axis=settings.channel_axis,
         volume=settings.volume,
     )
-    target_dtype = _written_dtype(picture.pages[0].dtype, settings)
+    if settings.nodata is not None:
+        told = tuple(replace(page, nodata=settings.nodata) for page in picture.pages)
+        picture = replace(picture, pages=told)
+    target_dtype = settings.written_dtype(picture.pages[0].dtype)
+    _check_nodata(job, picture, settings)
     check_holds(job.target, picture, target_dtype)
     for name, target in maps.items():
         if name == STD and target.suffix.lower() not in TIFF + NPY:
@@ -116,35 +67,36 @@ def denoise_file(
         check_holds(target, picture, np.dtype(np.float32) if name == STD else target_dtype)
     start = time.perf_counter()
     try:
-        denoise = _denoise_volume if settings.volume else _denoise_pages
-        results = denoise(picture, settings, advance, detect=OUTLIERS in maps)
+        denoise = _denoise_volumes if settings.volume else _denoise_pages
+        results = denoise(picture, settings, advance, mask, detect=OUTLIERS in maps)
     except (ValueError, TypeError) as error:
         raise InputError(f"{job.source}: {one_line(error)}") from error
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from error
     seconds = time.perf_counter() - start
-    dtypes = [_written_dtype(page.dtype, settings) for page in picture.pages]
+    dtypes = [settings.written_dtype(page.dtype) for page in picture.pages]
     together = list(zip(results, picture.pages, dtypes, strict=True))
+    white = settings.white
     clipped = [clipped_share(found.values, page.dtype, dtype) for found, page, dtype in together]
-    pages = tuple(_finished(page, found.values, dtype) for found, page, dtype in together)
+    pages = tuple(_finished(page, found, dtype, white) for found, page, dtype in together)
     written = [(job.target, replace(picture, pages=pages))]
     for name, target in maps.items():
         drawn = tuple(
-            _map_page(name, found.maps[name], page, dtype) for found, page, dtype in together
+            map_page(name, found.maps[name], page, dtype) for found, page, dtype in together
         )
         written.insert(0, (target, replace(picture, pages=drawn, icc_profile=None)))
     _write_all(written, overwrite=settings.force)
     estimates = [found.estimate for found in results if found.estimate is not None]
-    warnings = tuple(dict.fromkeys(found.warning for found in results if found.warning))
-    noise = settings.noise.describe(estimates)
-    return Outcome(noise, len(pages), seconds, float(np.mean(clipped)), warnings)
-
-
-def _map_page(name: str, values: np.ndarray, page: Page, dtype: np.dtype) -> Page:
-    """Probabilities at full scale, standard deviations in the units of the file as floats."""
-    if name == STD:
-        return Page(values.astype(np.float32))
-    return Page(to_dtype(values, values.dtype if name == OUTLIERS else page.dtype, dtype))
+    warnings = [*picture.notes, *(found.warning for found in results if found.warning)]
+    if white is None:
+        warnings += [_darkness(page, dtype) for _, page, dtype in together]
+    return Outcome(
+        settings.noise.describe(estimates),
+        len(pages),
+        seconds,
+        float(np.mean(clipped)),
+        tuple(filter(None, dict.fromkeys(warnings))),
+    )
 
 
 def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None:
@@ -160,17 +112,64 @@ def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None
             raise
 
 
-def _written_dtype(dtype: np.dtype, settings: Settings) -> np.dtype:
-    return DEPTHS[settings.bit_depth] if settings.bit_depth else dtype
+def _check_nodata(job: Job, picture: Picture, settings: Settings) -> None:
+    """Refuse a bit depth that cannot hold the value of missing pixels."""
+    for page in picture.pages:
+        dtype, number = settings.written_dtype(page.dtype), page.nodata
+        if number is None or dtype.kind == "f" or dtype == page.dtype:
+            continue
+        bounds = np.iinfo(dtype)
+        if not (np.isfinite(number) and number == int(number)) or not (
+            bounds.min <= number <= bounds.max
+        ):
+            raise InputError(
+                f"{job.source}: its missing pixels are {number:.9g}, which --bit-depth "
+                f"{settings.bit_depth} cannot hold"
+            )
 
 
-def _finished(page: Page, values: np.ndarray, dtype: np.dtype) -> Page:
+def _darkness(page: Page, dtype: np.dtype) -> str | None:
+    """Warn where a file of integers uses a part of their bits, and is scaled by all of them."""
+    if page.dtype.kind == "f" or page.dtype.itemsize == 1 or dtype == page.dtype:
+        return None
+    brightest = int(page.pixels.max())
+    bits = max(brightest.bit_length(), 8)
+    bits += bits % 2
+    if brightest < 1 or bits > 8 * page.dtype.itemsize - 2:
+        return None
+    return (
+        f"its brightest sample is {brightest} of {full_scale(page.dtype):.0f}, and becomes as "
+        f"dark in the output; --white {2**bits - 1} makes that white"
+    )
+
+
+def _finished(page: Page, found: Denoised, dtype: np.dtype, white: float | None) -> Page:
+    pixels = to_dtype(found.values, page.dtype, dtype, white)
+    if page.nodata is not None:
+        pixels = _with_nodata(pixels, found.nodata, page.nodata)
     extra = None if page.extra is None else to_dtype(page.extra, page.dtype, dtype)
-    return Page(to_dtype(values, page.dtype, dtype), extra, page.extra_kinds)
+    return replace(page, pixels=pixels, extra=extra, source_dtype=page.dtype)
+
+
+def _with_nodata(pixels: np.ndarray, absent: np.ndarray | None, number: int | float) -> np.ndarray:
+    """Put the value of missing pixels back, and let no other pixel of integers have it."""
+    if pixels.dtype.kind != "f":
+        taken = equals(pixels, number)
+        step = 1 if number < np.iinfo(pixels.dtype).max else -1
+        pixels = np.where(taken, pixels + pixels.dtype.type(step), pixels)
+    if absent is None:
+        return pixels
+    with np.errstate(over="ignore"):
+        return np.where(absent, pixels.dtype.type(number), pixels)
 
 
 def _denoise_pages(
-    picture: Picture, settings: Settings, advance: Callable[[int, int], None], *, detect: bool
+    picture: Picture,
+    settings: Settings,
+    advance: Callable[[int, int], None],
+    mask: Mask | None,
+    *,
+    detect: bool,
 ) -> list[Denoised]:
     results = []
     total = len(picture.pages)
@@ -178,40 +177,49 @@ def _denoise_pages(
         # Samplers tell of their steps too.
         _ADVANCE.to = partial(_advance_within, advance, number, total)
         advance(number, total)
-        where = f" of page {number + 1}" if total > 1 else ""
-        values = _complete(as_float(page.pixels), page.channel_axis, settings, where)
-        given = values, page.channel_axis, page.dtype, settings
-        if settings.method in posterior.METHODS:
-            results.append(_sample_array(*given))
-        else:
-            results.append(_denoise_array(*given, detect))
+        results.append(
+            denoise_array(
+                page.pixels,
+                page.channel_axis,
+                settings,
+                nodata=page.nodata,
+                mask=None if mask is None else mask.of(number, total, page.pixels.shape),
+                detect=detect,
+                callback=_ADVANCE,
+                where=f" of page {number + 1}" if total > 1 else "",
+            )
+        )
     advance(total, total)
     return results
 
 
-def _denoise_volume(
-    picture: Picture, settings: Settings, advance: Callable[[int, int], None], *, detect: bool
+def _denoise_volumes(
+    picture: Picture,
+    settings: Settings,
+    advance: Callable[[int, int], None],
+    mask: Mask | None,
+    *,
+    detect: bool,
 ) -> list[Denoised]:
-    pages = picture.pages
-    if len(pages) < 2:
-        raise InputError("--volume needs several pages, and the file has one")
-    if len({(page.pixels.shape, page.dtype) for page in pages}) > 1:
-        raise InputError("--volume needs pages of one shape and bit depth")
-    advance(0, 1)
-    axis, dtype = pages[0].channel_axis, pages[0].dtype
-    values = _complete(as_float(np.stack([page.pixels for page in pages])), axis, settings)
-    result = _denoise_array(values, axis, dtype, settings, detect)
-    advance(1, 1)
-    return [result._replace(values=values) for values in result.values]
-
-
-def _complete(
-    values: np.ndarray, channel_axis: int | None, settings: Settings, where: str = ""
-) -> np.ndarray:
-    """Without missing pixels, unless the method fills them itself."""
-    if settings.method == ROBUST and not settings.fill_nonfinite:
-        return values
-    return finite(values, channel_axis, fill=settings.fill_nonfinite, where=where)
+    results: dict[int, Denoised] = {}
+    pages, stacks = picture.pages, volumes(picture)
+    for done, numbers in enumerate(stacks):
+        advance(done, len(stacks))
+        first = pages[numbers[0]]
+        found = denoise_array(
+            np.stack([pages[n].pixels for n in numbers]),
+            first.channel_axis,
+            settings,
+            nodata=first.nodata,
+            mask=None
+            if mask is None
+            else np.stack([mask.of(n, len(pages), first.pixels.shape) for n in numbers]),
+            detect=detect,
+            where=f" of volume {done + 1}" if len(stacks) > 1 else "",
+        )
+        results |= {number: found.slice(place) for place, number in enumerate(numbers)}
+    advance(len(stacks), len(stacks))
+    return [results[number] for number in range(len(pages))]
 
 
 class _Relay:
@@ -230,62 +238,3 @@ def _advance_within(
     advance: Callable[[int, int], None], number: int, total: int, step: Any, steps: int
 ) -> None:
     advance(number * steps + int(step) + 1, total * steps)
-
-
-def _sample_array(
-    values: np.ndarray,
-    channel_axis: int | None,
-    dtype: np.dtype,
-    settings: Settings,
-) -> Denoised:
-    sigma, estimate = noise_of(values, channel_axis, dtype, settings.noise, settings.method)
-    if settings.method in posterior.SAMPLERS and isinstance(sigma, float) and sigma == 0:
-        raise InputError("the noise is 0, and leaves nothing to sample; take --method map")
-    found = posterior.METHODS[settings.method](
-        values,
-        sigma,
-        quantiles=settings.quantiles,
-        callback=_ADVANCE,
-        channel_axis=channel_axis,
-        **settings.parameters,
-    )
-    result = np.asarray(found.estimate)
-    if not np.isfinite(result).all():
-        raise InputError(f"{settings.method} gave pixels that are not finite; nothing is written")
-    maps = {} if found.std is None else {STD: np.asarray(found.std)}
-    if found.quantiles is not None:
-        names = map(quantile_name, settings.quantiles)
-        maps |= dict(zip(names, np.asarray(found.quantiles), strict=False))
-    warning = found.warning
-    rounds = _written_dtype(dtype, settings).kind != "f"
-    if warning is None and found.std is not None and rounds and np.mean(found.std) < 1:
-        spread = f"{np.mean(found.std):.2g}, the standard deviation"
-        warning = f"whole numbers are coarser than {spread}; convert the file to floats before"
-    return Denoised(result, estimate, maps, warning)
-
-
-def _denoise_array(
-    values: np.ndarray,
-    channel_axis: int | None,
-    dtype: np.dtype,
-    settings: Settings,
-    detect: bool,
-) -> Denoised:
-    sigma, estimate = noise_of(values, channel_axis, dtype, settings.noise, settings.method)
-    given = {"channel_axis": channel_axis, **settings.parameters}
-    if settings.tune:
-        _, tuned = tune_array(
-            values, sigma, settings.method, settings.parameters, channel_axis=channel_axis
-        )
-        given |= tuned.parameters
-    denoise, method = denoise_on_every_device(settings.method), find_method(settings.method)
-    result = denoise(values, sigma, method=method, **given)
-    result = np.asarray(jax.block_until_ready(result))
-    if not np.isfinite(result).all():
-        raise InputError(f"{settings.method} gave pixels that are not finite; nothing is written")
-    if not detect:
-        return Denoised(result, estimate)
-    if settings.noise.kind != "gaussian":
-        values, sigma = np.asarray(sigma.stabilise(values)), 1.0
-    outliers = jd.shard(jd.detect_outliers)(values, sigma, **given)
-    return Denoised(result, estimate, {OUTLIERS: np.asarray(outliers)})

@@ -28,7 +28,7 @@ def noise_of(
 
 def _check_photons(values: np.ndarray, gain: float, dtype: np.dtype) -> None:
     """Where there is light, a pixel has a photon at least, unless its units were mistaken."""
-    brightest = float(np.max(values))
+    brightest = float(np.nanmax(values))
     if 0 < brightest < 0.99 * gain:
         raise InputError(
             f"its brightest pixel, {brightest:g}, would be {brightest / gain:.2g} of a photon; "

@@ -25,18 +25,23 @@ _NOT_PARAMETERS = ("channel_axis", "mask", "quantiles", "callback")
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise of the files, `sigma=None` where it is to be estimated from each page."""
+    """The noise of the files, `sigma=None` where it is to be estimated from each page.
+
+    `white` is the full scale that `peak` refers to, if it is not that of the dtype.
+    """
 
     kind: str = "gaussian"
     sigma: float | None = None
     peak: float | None = None
     gain: float | None = None
+    white: float | None = None
 
     def model(self, dtype: np.dtype) -> Any:
         """What `denoise` takes as `sigma` for a file of this dtype; `None` to estimate it."""
         if self.kind == "gaussian":
             return self.sigma
-        gain = self.gain if self.peak is None else full_scale(dtype) / self.peak
+        white = self.white or full_scale(dtype)
+        gain = self.gain if self.peak is None else white / self.peak
         if gain is None:
             raise InputError(f"--noise {self.kind} needs --peak or --gain")
         if self.kind == "poisson":
@@ -54,7 +59,9 @@ class Noise:
         return f"{self.kind} noise, {source}{read_out}"
 
 
-def parse_noise(kind: str, sigma: str, peak: float | None, gain: float | None) -> Noise:
+def parse_noise(
+    kind: str, sigma: str, peak: float | None, gain: float | None, white: float | None = None
+) -> Noise:
     """Check that the options about noise agree with each other."""
     number = parse_sigma(sigma)
     if kind == "impulse":
@@ -77,7 +84,7 @@ def parse_noise(kind: str, sigma: str, peak: float | None, gain: float | None) -
         raise InputError("--noise poisson has no --sigma; choose --noise poisson-gaussian")
     if kind == "poisson-gaussian" and number is None:
         raise InputError("--noise poisson-gaussian needs --sigma NUMBER, the read-out noise")
-    return Noise(kind, number, peak, gain)
+    return Noise(kind, number, peak, gain, white)
 
 
 def parse_sigma(text: str) -> float | None:
@@ -94,6 +101,16 @@ def parse_level(text: str, name: str, otherwise: str = "") -> float:
     if not (math.isfinite(sigma) and sigma >= 0):
         raise InputError(f"{name} must be {otherwise}a finite number, 0 or more, got {text!r}")
     return sigma
+
+
+def parse_white(white: float | None) -> float | None:
+    if white is not None and not (math.isfinite(white) and white > 0):
+        raise InputError(f"--white must be finite and positive, got {white}")
+    return white
+
+
+def pixels(megapixels: float | None) -> float | None:
+    return None if megapixels is None else 1e6 * megapixels
 
 
 def parse_channel_axis(text: str | None) -> int | str | None:

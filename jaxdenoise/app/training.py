@@ -11,8 +11,8 @@ import numpy as np
 import typer
 
 from jaxdenoise.app import commands, options, pipes
+from jaxdenoise.app.arrays import Settings
 from jaxdenoise.app.inputs import check_target, check_writable, expand_inputs, output_folder, plan
-from jaxdenoise.app.job import Settings
 from jaxdenoise.app.messages import complain, tell
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.recipe import parse_choices

@@ -1,12 +1,22 @@
 """An image file in memory: pages of samples, and what a change of bit depth does to them."""
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from jaxdenoise.files.errors import InputError
 
 DEPTHS = {"8": np.dtype(np.uint8), "16": np.dtype(np.uint16), "32f": np.dtype(np.float32)}
+
+
+class Tag(NamedTuple):
+    """A TIFF tag as it lies in the file: `data` is `length` values in the file's byte order."""
+
+    code: int
+    dtype: int
+    length: int
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -16,11 +26,19 @@ class Page:
     - `pixels`: (rows, columns) or (rows, columns, channels), in the file's own numbers.
     - `extra`: (rows, columns, n) samples that are carried along untouched, such as alpha.
     - `extra_kinds`: TIFF's code for each: 0 unspecified, 1 premultiplied alpha, 2 alpha.
+    - `nodata`: the value of pixels that are missing, if the file names one.
+    - `orientation`: EXIF's code of the turn that makes the pixels upright. Only TIFF keeps it.
+    - `tags`: TIFF tags that a copy of the page keeps.
+    - `source_dtype`: the dtype that `tags` describe, if the pixels were converted since.
     """
 
     pixels: np.ndarray
     extra: np.ndarray | None = None
     extra_kinds: tuple[int, ...] = ()
+    nodata: int | float | None = None
+    orientation: int = 1
+    tags: tuple[Tag, ...] = ()
+    source_dtype: np.dtype | None = None
 
     @property
     def channel_axis(self) -> int | None:
@@ -33,10 +51,17 @@ class Page:
 
 @dataclass(frozen=True)
 class Picture:
-    """The pages of a file and the few things about it that its copy should keep.
+    """The pages of a file and the facts about it that its copy should keep.
 
     - `stacked`: the file has a page axis, even if it holds one page.
     - `channel_axis`: where the array of a NPY file has its channels.
+    - `axes`, `lengths`: names and lengths of the axes that the pages run through, the last one
+      fastest: T times, Z slices, C channels, I or Q unnamed. Empty if the file does not say.
+    - `dpi`: pixels per inch, horizontally and vertically.
+    - `exif`: EXIF data without an orientation; the pixels stand upright.
+    - `chunks`: ancillary PNG chunks that stay true, such as gamma and text.
+    - `byteorder`: of `Page.tags`.
+    - `notes`: what the reader left out.
     """
 
     pages: tuple[Page, ...]
@@ -44,6 +69,13 @@ class Picture:
     channel_axis: int | None = None
     icc_profile: bytes | None = None
     compressed: bool = False
+    axes: str = ""
+    lengths: tuple[int, ...] = ()
+    dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    chunks: tuple[bytes, ...] = ()
+    byteorder: Literal["<", ">"] = "<"
+    notes: tuple[str, ...] = ()
 
 
 def full_scale(dtype: np.dtype) -> float:
@@ -71,14 +103,21 @@ def as_float(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32)
 
 
-def to_dtype(values: np.ndarray, source: np.dtype, target: np.dtype) -> np.ndarray:
-    """Numbers in units of `source` as `target`, full scale to full scale, rounded and clipped."""
+def to_dtype(
+    values: np.ndarray, source: np.dtype, target: np.dtype, white: float | None = None
+) -> np.ndarray:
+    """Numbers in units of `source` as `target`, full scale to full scale, rounded and clipped.
+
+    `white` is the full scale of `source`, if it is not that of the dtype.
+    """
+    if values.dtype == source == target and target.kind != "f":
+        return values
     wide = max(source.itemsize, target.itemsize, values.dtype.itemsize) > 4 or (
         target.kind != "f" and target.itemsize > 2
     )
     work = values.astype(np.float64 if wide else np.float32)
     if source != target:
-        work *= full_scale(target) / full_scale(source)
+        work *= full_scale(target) / (white or full_scale(source))
     if target.kind == "f":
         return work.astype(target)
     low, high = np.iinfo(target).min, np.iinfo(target).max

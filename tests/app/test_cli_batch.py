@@ -153,7 +153,8 @@ def test_a_failed_write_leaves_nothing(denoise, photos, tmp_path, monkeypatch, s
     else:
         monkeypatch.setattr(np, "save", fail_half_way)
         monkeypatch.setattr(pictures, "write_tiff", fail_half_way)
-        monkeypatch.setattr(pictures, "_write_with_pillow", fail_half_way)
+        for name in ("write_png", "write_jpeg"):
+            monkeypatch.setattr(pictures, name, fail_half_way)
     disk = shutil.disk_usage(tmp_path)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
     before = sorted(tmp_path.rglob("*"))

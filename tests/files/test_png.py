@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.files.png16 import read_png16, write_png16
+from jaxdenoise.files.pages import Page, Picture
+from jaxdenoise.files.pictures import read_picture, write_picture
 
 _ADAM7 = [
     (0, 0, 8, 8),
@@ -25,6 +26,21 @@ def _image(rows, columns, samples, seed=0):
     smooth = np.add.outer(np.arange(rows), np.arange(columns))[..., None] * 900
     noise = np.random.default_rng(seed).integers(0, 5000, (rows, columns, samples))
     return ((smooth + noise) % 65536).astype(np.uint16)
+
+
+def read_png16(path):
+    """All samples of a file, (rows, columns, samples), and its colour profile."""
+    picture = read_picture(path)
+    page = picture.pages[0]
+    parts = [np.atleast_3d(page.pixels)] + ([] if page.extra is None else [page.extra])
+    return np.concatenate(parts, axis=-1), picture.icc_profile
+
+
+def write_png16(path, image, profile):
+    samples = image[..., 0] if image.shape[-1] in (1, 2) else image[..., :3]
+    extra = image[..., -1:] if image.shape[-1] in (2, 4) else None
+    page = Page(samples, extra, () if extra is None else (2,))
+    write_picture(path, Picture((page,), icc_profile=profile), overwrite=True)
 
 
 def _filtered(image, first_filter):

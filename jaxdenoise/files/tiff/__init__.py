@@ -1,0 +1,1 @@
+"""TIFF files, page by page, through tifffile."""
