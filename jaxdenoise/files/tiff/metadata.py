@@ -79,20 +79,34 @@ def dpi_of(page) -> tuple[float, float] | None:
 
 
 def axes_of(file, sources: Sequence) -> tuple[str, tuple[int, ...]]:
-    """Return names and lengths of the axes that the pages run through, if one series holds them.
+    """Return names and lengths of the axes that the pages run through.
 
-    Axes of the pages themselves (rows, columns, samples) are not among them.
+    Axes of the pages themselves (rows, columns, samples) are not among them. Several series of
+    equal shape run through an axis R; pages of series that differ are told apart by R alone.
     """
-    if len(file.series) != 1:
-        return "", ()
-    series = file.series[0]
-    lead = len(series.shape) - len(sources[0].shape)
-    axes, lengths = series.axes[:lead], tuple(int(n) for n in series.shape[:lead])
-    if series.axes[lead:] != sources[0].axes or lead < 1:
-        return "", ()
-    indices = [getattr(page, "index", None) for page in series.pages]
-    in_order = len(sources) == 1 or indices == [page.index for page in sources]
-    return (axes, lengths) if in_order else ("", ())
+    if len(sources) == 1 and len(file.pages) == 1:
+        axes, lengths, _ = _leading(file.series[0], sources[0])
+        return axes, lengths
+    wanted = {page.index for page in sources}
+    found = [_leading(series, sources[0]) for series in file.series]
+    found = [lead for lead in found if wanted & set(lead[2])]
+    axes, lengths, _ = found[0]
+    if [index for lead in found for index in lead[2]] != sorted(wanted):
+        return "R", (len(sources),)
+    if len(found) == 1:
+        return axes, lengths
+    if all(len(lead[2]) == 1 for lead in found):
+        return "I", (len(sources),)
+    if all(lead[:2] == (axes, lengths) for lead in found):
+        return f"R{axes}", (len(found), *lengths)
+    return "R", (len(sources),)
+
+
+def _leading(series, page) -> tuple[str, tuple[int, ...], list[int]]:
+    """Return names and lengths of a series' axes before those of its pages, and the pages."""
+    lead = len(series.shape) - len(page.shape)
+    indices = [-1 if each is None else int(each.index) for each in series.pages]
+    return series.axes[:lead], tuple(int(n) for n in series.shape[:lead]), indices
 
 
 def corrected(page: Page, axes: str, lengths: tuple[int, ...]) -> list[Tag]:

@@ -12,7 +12,7 @@ from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.memory import check_memory
 
 _GREY_LIKE = {0: "white is zero", 1: "black is zero", 3: "palette", 34892: "linear raw"}
-_RGB, _CMYK, _YCBCR = 2, 5, 6
+_RGB, _PALETTE, _CMYK, _YCBCR = 2, 3, 5, 6
 _OTHER_COLOURS = {
     **{4: "a transparency mask", _CMYK: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab"},
     **{32803: "a mosaic of a colour filter", 32844: "LogL", 32845: "LogLuv", _YCBCR: "YCbCr"},
@@ -105,6 +105,8 @@ def _check_colours(page, path: Path, where: str) -> None:
         raise InputError(f"{path}: {where} has fax compression, which is not supported")
     if page.compression in _JPEG and page.bitspersample not in (8, 12, 16):
         raise InputError(f"{path}: damaged TIFF, {where} is JPEG of {page.bitspersample} bits")
+    if kind == _PALETTE and np.shape(page.colormap) != (3, 2**page.bitspersample):
+        raise InputError(f"{path}: damaged TIFF, the palette of {where} is missing or incomplete")
     colours = samples - extra
     if colours < 1 or (kind in (_RGB, _YCBCR) and colours != 3):
         raise InputError(
