@@ -84,7 +84,8 @@ def denoise_file(
         drawn = tuple(
             map_page(name, found.maps[name], page, dtype) for found, page, dtype in together
         )
-        written.insert(0, (target, replace(picture, pages=drawn, icc_profile=None)))
+        told = replace(picture, pages=drawn, icc_profile=None, exif=None, chunks=())
+        written.insert(0, (target, told))
     _write_all(written, overwrite=settings.force)
     estimates = [found.estimate for found in results if found.estimate is not None]
     warnings = [*picture.notes, *(found.warning for found in results if found.warning)]

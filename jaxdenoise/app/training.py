@@ -143,7 +143,8 @@ def _masks(run: Any, source: Path, target: Path) -> Picture:
         shown = np.asarray(labels) * (255 if classes == 2 else 1)
         return Page(shown.astype(dtype))
 
-    masks = replace(picture, pages=tuple(map(mask, picture.pages)), icc_profile=None)
+    pages = tuple(map(mask, picture.pages))
+    masks = replace(picture, pages=pages, icc_profile=None, exif=None, chunks=())
     check_holds(target, masks, dtype)
     return masks
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from jaxdenoise.files.errors import InputError
 
-# Bytes of float32 work per sample: the input and the result of a method.
-_WORK = 8
+# Bytes per sample of the work in float32: input and result of a method, and two arrays of its own.
+_WORK = 16
 # Copies of the samples that exist at the same time: decoded, converted, written.
 _COPIES = 3
 _CGROUP = Path("/sys/fs/cgroup")

@@ -18,6 +18,10 @@ _END = b"IEND\xaeB`\x82"
 _KEPT = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt")
 _PALETTE = 3
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Chunks that the pixels depend on.
+_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fdAT")
+# Chunks that decoders need; others may make libpng write warnings to stderr.
+_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # First row and column, and their steps, of the passes of Adam7.
 _ADAM7 = (
     *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4)),
@@ -38,6 +42,11 @@ class Header(NamedTuple):
     filter: int
     interlaced: int
 
+    @property
+    def samples(self) -> int:
+        """Samples of a pixel once palettes are colours."""
+        return 4 if self.colour == _PALETTE else _SAMPLES[self.colour]
+
 
 def read_header(path: Path) -> Header:
     """Read the header alone."""
@@ -46,7 +55,8 @@ def read_header(path: Path) -> Header:
     if len(head) < 29 or head[12:16] != b"IHDR":
         raise InputError(f"{path}: truncated PNG, its header is incomplete")
     header = Header(*struct.unpack(">IIBBBBB", head[16:29]))
-    if header.colour not in _SAMPLES or not header.width or not header.height:
+    known = header.colour in _SAMPLES and header[4:6] == (0, 0) and header.interlaced in (0, 1)
+    if not (known and header.width and header.height):
         raise InputError(f"{path}: damaged PNG, its header is impossible")
     return header
 
@@ -90,8 +100,8 @@ def check_complete(path: Path, data: bytes, header: Header) -> None:
         raise InputError(f"{path}: damaged PNG, its palette is missing")
     frames: list[list[bytes]] = [[]]
     for name, content, right in read_chunks(data):
-        if name in (b"IDAT", b"fdAT") and not right:
-            raise InputError(f"{path}: damaged PNG, a checksum of its data is wrong")
+        if name in _CHECKED and not right:
+            raise InputError(f"{path}: damaged PNG, the checksum of {name.decode()} is wrong")
         if name == b"fcTL" and frames[0] and len(content) >= 12:
             sizes.append(struct.unpack_from(">II", content, 4))
             frames.append([])
@@ -103,9 +113,11 @@ def check_complete(path: Path, data: bytes, header: Header) -> None:
         where = f" in frame {number}" if len(frames) > 1 else ""
         expected = _inflated_size(header, width, height)
         try:
-            found = _inflate(parts, expected)
+            found = _inflate(parts, expected + 1)
         except zlib.error as error:
             raise InputError(f"{path}: damaged PNG, its data do not inflate{where}") from error
+        if found > expected and header.bits == 16:  # libpng would write a warning to stderr
+            raise InputError(f"{path}: damaged PNG, its data hold more than {expected} bytes")
         if found < expected:
             kind = "damaged" if _END in data else "truncated"
             raise InputError(
@@ -142,7 +154,8 @@ def decode16(path: Path, data: bytes) -> np.ndarray:
     if _END not in data:
         raise InputError(f"{path}: truncated PNG, its end is missing")
     try:
-        samples = imagecodecs.png_decode(data)
+        needed = (make_chunk(n, x) for n, x, _ in read_chunks(data) if n in _NEEDED)
+        samples = imagecodecs.png_decode(SIGNATURE + b"".join(needed))
     except Exception as error:  # whatever a damaged file makes the decoder stumble on
         raise InputError(f"{path}: damaged PNG: {one_line(error)}") from error
     return np.atleast_3d(samples)

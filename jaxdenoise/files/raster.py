@@ -24,7 +24,7 @@ _SEQUENCE = "Multi-Frame Image"
 
 def read_png(path: Path, max_pixels: float | None) -> Picture:
     header = png.read_header(path)
-    dtype, samples = np.dtype(np.uint16 if header.bits == 16 else np.uint8), 4
+    dtype, samples = np.dtype(np.uint16 if header.bits == 16 else np.uint8), header.samples
     size = f"{header.width} x {header.height} pixels"
     pixels = header.width * header.height
     check_memory(path, size, pixels, samples=samples, dtype=dtype, max_pixels=max_pixels)
@@ -127,7 +127,8 @@ def _read_with_pillow(
         size = f"{image.width} x {image.height} pixels"
         size += f" in {count} frames" if count > 1 else ""
         pixels = image.width * image.height * count
-        check_memory(path, size, pixels, samples=4, dtype=_BYTE, max_pixels=max_pixels)
+        samples = 1 if image.mode in ("1", "L") else 4
+        check_memory(path, size, pixels, samples=samples, dtype=_BYTE, max_pixels=max_pixels)
         numbers, notes = _wanted_frames(image, count)
         pages, facts = [], Picture(())
         for number in numbers:

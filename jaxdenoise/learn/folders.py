@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxdenoise._core.checks import check_choice
 from jaxdenoise.files.errors import InputError
-from jaxdenoise.files.pictures import EXTENSIONS, TEMPORARY, atomic_path
+from jaxdenoise.files.pictures import READABLE, TEMPORARY, atomic_path
 
 PARTS = "train", "val", "test"
 
@@ -108,7 +108,7 @@ def numbered(folder: Path) -> dict[int, Path]:
         raise InputError(f"{folder}: there is no such folder")
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+        if path.suffix.lower() not in READABLE or path.name.startswith("."):
             continue
         digits = re.findall(r"\d+", path.stem)
         if not digits:
@@ -118,7 +118,7 @@ def numbered(folder: Path) -> dict[int, Path]:
             raise InputError(f"{path}: has the number of {found[number].name}, {number}")
         found[number] = path
     if not found:
-        raise InputError(f"{folder}: holds no images ({', '.join(EXTENSIONS)})")
+        raise InputError(f"{folder}: holds no images ({', '.join(READABLE)})")
     return found
 
 

@@ -25,7 +25,13 @@ def bomb():
 
 def test_files_that_do_not_fit_are_refused_by_their_header(bomb, refused, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 4e9)
-    refused("bomb.png", bomb, "961 megapixels", "4 GB of memory", "--max-megapixels")
+    refused(
+        "bomb.png",
+        bomb,
+        "961 megapixels",
+        "which takes 18.3 GB, and 4 GB of memory",
+        "--max-megapixels",
+    )
 
 
 def test_the_option_sets_another_limit(bomb, refused, monkeypatch):
