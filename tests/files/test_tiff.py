@@ -118,13 +118,16 @@ def test_tags_that_cannot_be_read_are_damage(noise, tmp_path, refused):
     refused("a.tif", data, "damaged")
 
 
-def test_tiles_that_gdal_left_out_are_no_data(noise, tmp_path):
+@pytest.mark.parametrize(
+    ("dtype", "number"), [(np.uint8, "255"), (np.float32, "-3.4028234663852886e+38")]
+)
+def test_tiles_that_gdal_left_out_are_no_data(noise, tmp_path, dtype, number):
     path = tmp_path / "a.tif"
-    extra = [(42113, 2, 4, "255", False)]
-    image = noise(32, 32) // 2
+    extra = [(42113, 2, 0, number, False)]
+    image = (noise(32, 32) // 2).astype(dtype)
     data = _written(path, image, tile=(16, 16), extratags=extra, **GREY)
     path.write_bytes(_set(_set(data, 324, 0, 3), 325, 0, 3))
     page = read_picture(path).pages[0]
-    assert page.nodata == 255
-    assert (page.pixels[16:, 16:] == 255).all()
+    assert page.nodata == float(number)
+    assert (page.pixels[16:, 16:] == dtype(float(number))).all()
     assert np.array_equal(page.pixels[:16], image[:16])

@@ -64,6 +64,12 @@ def _read(file, path: Path, max_pixels: float | None) -> Picture:
     first = sources[0]
     axes, lengths = axes_of(file, sources)
     tags = [kept_tags(page, file) for page in sources]
+    for source, kept in zip(sources, tags, strict=True):
+        number = nodata_of(kept)
+        # tifffile takes 0 for numbers with more digits than float32, GDAL's own among them.
+        if number is not None and source.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                source.nodata = source.dtype.type(number)
     pages = _one_page_stack(file, sources, path, max_pixels) or [
         _read_page(source, path) for source in sources
     ]
