@@ -64,11 +64,12 @@ class Denoised:
     warning: str | None = None
     nodata: np.ndarray | None = None
 
-    def slice(self, number: int) -> "Denoised":
-        """Return one page of a volume."""
-        nodata = None if self.nodata is None else self.nodata[number]
-        maps = {name: values[number] for name, values in self.maps.items()}
-        return Denoised(self.values[number], self.estimate, maps, self.warning, nodata)
+    def slice(self, number: int, shape: tuple[int, ...]) -> "Denoised":
+        """Return one page of a volume, in its shape."""
+        nodata = None if self.nodata is None else self.nodata[number].reshape(shape)
+        maps = {name: values[number].reshape(shape) for name, values in self.maps.items()}
+        values = self.values[number].reshape(shape)
+        return Denoised(values, self.estimate, maps, self.warning, nodata)
 
 
 def denoise_array(

@@ -207,9 +207,11 @@ def _denoise_volumes(
     for done, numbers in enumerate(stacks):
         advance(done, len(stacks))
         first = pages[numbers[0]]
+        stack = np.stack([pages[n].pixels for n in numbers])
         found = denoise_array(
-            np.stack([pages[n].pixels for n in numbers]),
-            first.channel_axis,
+            # Without a channel axis, a few slices could be channels.
+            stack if first.channel_axis is not None else stack[..., None],
+            -1,
             settings,
             nodata=first.nodata,
             mask=None
@@ -218,7 +220,8 @@ def _denoise_volumes(
             detect=detect,
             where=f" of volume {done + 1}" if len(stacks) > 1 else "",
         )
-        results |= {number: found.slice(place) for place, number in enumerate(numbers)}
+        for place, number in enumerate(numbers):
+            results[number] = found.slice(place, first.pixels.shape)
     advance(len(stacks), len(stacks))
     return [results[number] for number in range(len(pages))]
 

@@ -95,7 +95,7 @@ def test_a_mask_for_every_page_or_for_all(denoise, noisy, seen):
     masks[0, 3], masks[1, 5] = 1, 1
     tifffile.imwrite("masks.tif", masks, photometric="minisblack")
     assert denoise("in.tif", "-o", "out.tif", "--mask", "masks.tif", "--volume").status == 0
-    assert np.argwhere(np.isnan(seen[0][:, :, 0])).tolist() == [[0, 3], [1, 5]]
+    assert np.argwhere(np.isnan(seen[0][:, :, 0, 0])).tolist() == [[0, 3], [1, 5]]
     tifffile.imwrite("one.tif", masks[0], photometric="minisblack")
     assert denoise("in.tif", "-o", "b.tif", "--mask", "one.tif").status == 0
     assert [np.isnan(x).sum() for x in seen[1:]] == [24, 24]
