@@ -11,7 +11,7 @@ import numpy as np
 import jaxdenoise as jd
 from jaxdenoise.app import posterior
 from jaxdenoise.app.maps import OUTLIERS, STD, quantile_name
-from jaxdenoise.app.noise import noise_of
+from jaxdenoise.app.noise import doubt, noise_of
 from jaxdenoise.app.options import ROBUST, Noise, denoise_on_every_device, find_method
 from jaxdenoise.app.tuning import tune_array
 from jaxdenoise.app.values import Values, check_range, values_of
@@ -160,7 +160,8 @@ def _denoise(
         if settings.noise.kind != "gaussian":
             array, sigma = np.asarray(sigma.stabilise(array)), 1.0
         maps[OUTLIERS] = np.asarray(jd.shard(jd.detect_outliers)(array, sigma, **given))
-    return Denoised(values.restored(result), estimate, maps, nodata=values.nodata)
+    warning = doubt(values.array, channel_axis, settings.noise, estimate, method)
+    return Denoised(values.restored(result), estimate, maps, warning, values.nodata)
 
 
 def _finite(result: Any, method: str) -> np.ndarray:

@@ -9,6 +9,11 @@ from jaxdenoise.app.options import ROBUST, Noise
 from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pages import full_scale
 
+# A given sigma this many times off the estimate is in other units. An estimate from fewer pixels a
+# side says too little for that.
+_FAR = 10
+_FEWEST_PIXELS = 16
+
 
 def noise_of(
     values: np.ndarray, channel_axis: int | None, dtype: np.dtype, noise: Noise, method: str
@@ -24,6 +29,26 @@ def noise_of(
     if not np.isfinite(estimate):
         raise InputError("the noise level cannot be estimated; give --sigma NUMBER")
     return estimate, estimate
+
+
+def doubt(
+    values: np.ndarray,
+    channel_axis: int | None,
+    noise: Noise,
+    estimate: float | None,
+    method: str,
+) -> str | None:
+    """Return a warning where no noise was found, or the given sigma is far from an estimate."""
+    if estimate is not None:
+        return "no noise found, nothing removed; give --sigma NUMBER" if estimate == 0 else None
+    spatial = np.delete(values.shape, [] if channel_axis is None else channel_axis)
+    given = noise.sigma
+    if noise.kind != "gaussian" or given is None or spatial.min() < _FEWEST_PIXELS:
+        return None
+    found = float(jd.estimate_sigma(values, outliers=method == ROBUST, channel_axis=channel_axis))
+    if 0 < given < found / _FAR or found > 0 and given > _FAR * found:
+        return f"--sigma {given:g} is far from the noise that is seen, {found:.3g}; are its units right?"
+    return None
 
 
 def _check_photons(values: np.ndarray, gain: float, dtype: np.dtype) -> None:

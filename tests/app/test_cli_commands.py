@@ -87,6 +87,19 @@ def test_sigma_is_estimated_and_said(denoise, noisy):
     )
 
 
+def test_no_noise_found_is_said(denoise, noisy):
+    np.save("in.npy", flat := np.full((20, 24), 0.3, np.float32))
+    done = denoise("in.npy", "-o", "out.npy")
+    assert done.status == 0
+    assert "in.npy: no noise found, nothing removed; give --sigma NUMBER" in done.err
+    np.testing.assert_array_equal(np.load("out.npy"), flat)
+    assert "no noise" not in denoise("in.npy", "-o", "told.npy", "--sigma", 0.01).err
+    image = noisy(48, 48, dtype=np.float32)
+    image[:, :8] = 0.5
+    np.save("bordered.npy", image)
+    assert "no noise" not in denoise("bordered.npy", "-o", "clean.npy").err
+
+
 def test_parameters_reach_the_method(denoise, noisy):
     image = noisy(20, 24, dtype=np.float32)
     np.save("in.npy", image)
