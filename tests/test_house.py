@@ -13,7 +13,7 @@ PACKAGE = Path(jaxdenoise.__file__).parent
 # A room imports only from rooms before it.
 ROOMS = [
     *("_core", "images", "noise", "filters", "groups", "metrics"),
-    *("risk", "posterior", "registry", "sharding", "buckets"),
+    *("registry", "risk", "posterior", "sharding", "buckets"),
     *("files", "learn", "app", "launcher"),
 ]
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

@@ -267,7 +267,8 @@ def test_strengths_can_be_tuned(entry, noisy):
     if not start:
         pytest.skip("it has none")
     given = {"key": jax.random.key(0), "probes": 1}
-    step = jd.tune(entry.denoiser, noisy, SIGMA, start, optimizer=DESCENT, steps=2, **given)
+    once = {"optimizer": DESCENT, "reach": 1, "steps": 2}
+    step = jd.tune(entry.denoiser, noisy, SIGMA, start, **once, **given)
     before = step.risk[0]
 
     def risk(parameters):

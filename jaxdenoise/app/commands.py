@@ -129,7 +129,8 @@ def tune_file(
         )
     found = {name: float(value) for name, value in tuned.parameters.items()}
     noise = settings.noise.describe([] if estimate is None else [estimate])
-    risk = [float(value) for value in tuned.risk]
+    # At the start, and at every step from the best point of the bracket.
+    risk = [float(tuned.bracket.risk[0]), *map(float, tuned.risk)]
     title = f"{source.name}: {method}, {noise}"
     tell(f"{title}; estimated error {risk[0]:.4g} -> {min(risk):.4g}")
     rows = [(name, f"{start[name]:.4g}", f"{value:.4g}") for name, value in found.items()]

@@ -46,8 +46,8 @@ def doubt(
     if noise.kind != "gaussian" or given is None or spatial.min() < _FEWEST_PIXELS:
         return None
     found = float(jd.estimate_sigma(values, outliers=method == ROBUST, channel_axis=channel_axis))
-    if 0 < given < found / _FAR or found > 0 and given > _FAR * found:
-        return f"--sigma {given:g} is far from the noise that is seen, {found:.3g}; are its units right?"
+    if given > 0 < found and not found / _FAR <= given <= _FAR * found:
+        return f"--sigma is {given:g}, and the noise seems to be {found:.3g}; are its units right?"
     return None
 
 

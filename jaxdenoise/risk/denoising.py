@@ -1,14 +1,16 @@
 """A denoiser as a function of the image alone, from real numbers to real numbers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.checks import check_real
+from jaxdenoise._core.checks import check_choice, check_real
 from jaxdenoise._core.planes import compute_dtype
+from jaxdenoise.registry import denoise, methods
 
 
 def as_image(noisy: ArrayLike) -> Array:
@@ -17,6 +19,17 @@ def as_image(noisy: ArrayLike) -> Array:
     if not y.size:
         raise ValueError(f"noisy must not be empty, got shape {y.shape}")
     return y
+
+
+def find(denoiser: Any) -> Callable[..., Any]:
+    """The denoiser itself, or `jd.denoise` with the method of that name."""
+    if isinstance(denoiser, str):
+        check_choice(denoiser, methods(), name="denoiser")
+        return partial(denoise, method=denoiser)
+    if not callable(denoiser):
+        kind = type(denoiser).__name__
+        raise TypeError(f"denoiser must be a function or a method's name, got {kind}")
+    return denoiser
 
 
 def call(denoiser: Callable[..., Array], noise: Any, y: Array) -> Array:

@@ -12,12 +12,12 @@ from jaxtyping import Float, PRNGKeyArray
 from jaxdenoise._core.checks import check_count, check_parameter
 from jaxdenoise._core.safe import safe_divide, safe_sqrt
 from jaxdenoise.noise import Gaussian, Poisson, PoissonGaussian
-from jaxdenoise.risk.denoising import as_image, call
+from jaxdenoise.risk.denoising import as_image, call, find
 from jaxdenoise.risk.divergence import weighted_divergence
 
 
 def sure(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     sigma: ArrayLike | Gaussian,
     *,
@@ -49,7 +49,7 @@ def sure(
 
     **Arguments:**
 
-    - `denoiser`: called as `denoiser(noisy, sigma)`, for example `jd.nlm`.
+    - `denoiser`: called as `denoiser(noisy, sigma)`, for example `jd.nlm`, or the name of a method.
     - `noisy`: an image of any shape that the denoiser takes.
     - `sigma`: noise standard deviation in units of the image, a scalar, a map or `Gaussian`.
     - `difference`: finite differences or exact derivatives. Default: differences for denoisers that
@@ -67,6 +67,7 @@ def sure(
     Vaiter, Fadili & Peyre, "Stein unbiased gradient estimator of the risk (SUGAR)", SIAM Journal on
     Imaging Sciences 2014 (the gradient).
     """
+    denoiser = find(denoiser)
     y = as_image(noisy)
     if isinstance(sigma, Gaussian):
         sigma = sigma.sigma
@@ -79,7 +80,7 @@ def sure(
 
 
 def pure(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     noise: Poisson | PoissonGaussian,
     *,
@@ -104,7 +105,8 @@ def pure(
 
     **Arguments:**
 
-    - `denoiser`: called as `denoiser(noisy, noise)`, such as `partial(jd.denoise, method="nlm")`.
+    - `denoiser`: called as `denoiser(noisy, noise)`, such as `partial(jd.denoise, method="nlm")`,
+        or the name of a method.
     - `noisy`: an image of any shape that the denoiser takes.
     - `noise`: `Poisson` or `PoissonGaussian`.
     - `stabilised`: whether the denoiser works behind the transform. Static.
@@ -118,6 +120,7 @@ def pure(
     TIP 2011, theorem 1. Le Montagner, Angelini & Olivo-Marin, "An unbiased risk estimator for image
     denoising in the presence of mixed Poisson-Gaussian noise", IEEE TIP 2014 (the probes).
     """
+    denoiser = find(denoiser)
     y = as_image(noisy)
     if not isinstance(noise, Poisson | PoissonGaussian):
         kind = type(noise).__name__

@@ -12,11 +12,11 @@ from jaxtyping import Float
 from jaxdenoise._core.checks import check_count, check_image
 from jaxdenoise._core.inpaint import mirrored_neighbours
 from jaxdenoise._core.planes import compute_dtype
-from jaxdenoise.risk.denoising import call
+from jaxdenoise.risk.denoising import call, find
 
 
 def j_invariant_loss(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     noise: object = None,
     *,
@@ -39,7 +39,8 @@ def j_invariant_loss(
 
     **Arguments:**
 
-    - `denoiser`: called as `denoiser(image, noise)`, or `denoiser(image)` if `noise` is `None`.
+    - `denoiser`: called as `denoiser(image, noise)`, or `denoiser(image)` if `noise` is `None`; or
+        the name of a method.
     - `noisy`: 2-D or 3-D, with or without a channel axis.
     - `noise`: handed on to the denoiser.
     - `stride`: of the grid, along every axis, at least 2.
@@ -53,6 +54,7 @@ def j_invariant_loss(
 
     **Reference:** Batson & Royer, "Noise2Self: blind denoising by self-supervision", ICML 2019.
     """
+    denoiser = find(denoiser)
     check_image(noisy, channel_axis=channel_axis, ndim=(2, 3), name="noisy")
     check_count(stride, name="stride")
     if stride < 2:

@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float, PRNGKeyArray
 
 from jaxdenoise._core.checks import check_count
 from jaxdenoise._core.safe import safe_divide
-from jaxdenoise.risk.denoising import as_image, call
+from jaxdenoise.risk.denoising import as_image, call, find
 from jaxdenoise.risk.divergence import diagonal
 
 
 def jacobian_diagonal(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     noise: Any,
     *,
@@ -34,7 +34,7 @@ def jacobian_diagonal(
 
     **Arguments:**
 
-    - `denoiser`: called as `denoiser(noisy, noise)`.
+    - `denoiser`: called as `denoiser(noisy, noise)`, or the name of a method.
     - `noisy`: an image of any shape that the denoiser takes.
     - `noise`: sigma, a noise map or a noise model, handed on.
     - `key`: of the probes; a fixed one by default.
@@ -47,6 +47,7 @@ def jacobian_diagonal(
     **Reference:** Bekas, Kokiopoulou & Saad, "An estimator for the diagonal of a matrix", Applied
     Numerical Mathematics 2007.
     """
+    denoiser = find(denoiser)
     y = as_image(noisy)
     denoise = partial(call, denoiser, noise)
     if probes is None:
@@ -70,7 +71,7 @@ class Lipschitz(NamedTuple):
 
 
 def lipschitz(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     noise: Any,
     *,
@@ -96,6 +97,7 @@ def lipschitz(
 
     **Raises:** `ValueError` for no iterations, and what the denoiser raises.
     """
+    denoiser = find(denoiser)
     y = as_image(noisy)
     check_count(iterations, name="iterations")
     denoise = partial(call, denoiser, noise)

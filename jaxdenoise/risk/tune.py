@@ -1,5 +1,6 @@
 """Denoisers tuned on the noisy image alone, by the gradient of an estimate of their risk."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,13 +15,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxdenoise._core.checks import check_choice, check_count, check_parameter, check_real
+from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
-from jaxdenoise.risk.denoising import as_image, call
+from jaxdenoise.registry import strengths
+from jaxdenoise.risk.bracket import Bracket, bracket
+from jaxdenoise.risk.denoising import as_image, call, find
 from jaxdenoise.risk.estimates import pure, sure
 from jaxdenoise.risk.j_invariance import j_invariant_loss
 
-# Adam's rate in the logarithm, falling to 0 by half a cosine: from three times too small or too
-# large it takes a third of the default steps to get near, and the others to settle.
+# Adam's rate in the logarithm, falling to 0 by half a cosine.
 _RATE = 0.3
 # Of Adam: short memories, for a curve of one or two numbers that is not noisy.
 _MOMENTS = 0.3, 0.7
@@ -38,16 +41,18 @@ class Tuned(NamedTuple):
     risk: Float[Array, " steps"]  # at every step, before it was taken
     path: Any  # the parameters at every step, with a leading axis
     image: Array  # denoised with the parameters of the least risk
+    bracket: Bracket  # the points tried before the first step
 
 
 def tune(
-    denoiser: Callable[..., Array],
+    denoiser: str | Callable[..., Array],
     noisy: ArrayLike,
     noise: Any,
-    parameters: dict[str, Any],
+    parameters: dict[str, Any] | None = None,
     *,
     objective: str | Callable[[Array], Array] = "sure",
     optimizer: Any = None,
+    reach: int | float = 64,
     steps: int = 15,
     key: PRNGKeyArray | None = None,
     probes: int | None = None,
@@ -56,40 +61,48 @@ def tune(
 ) -> Tuned:
     r"""Find the parameters of any denoiser by which an estimate of its risk is least.
 
-    Descends, with optax, the risk of f(y; theta) in u, where theta = theta_0 exp(u): steps are
-    percentages, and every parameter keeps its sign. The probes of the risk are the same in every
-    step, so that it is one function, and its divergence is found by finite differences.
+    The risk of f(y; theta) is minimised in u, where theta = theta_0 exp(u): steps are percentages,
+    and every parameter keeps its sign. The start of the descent, with optax, is the best of a few:
+    all parameters are scaled by powers of 2 up to `reach`, then each of up to four numbers alone.
+    The probes of the risk are the same throughout, so that it is one function, and its divergence
+    is found by finite differences.
 
     **Arguments:**
 
     - `denoiser`: called as `denoiser(noisy, noise, **parameters)`; where `noise` is `None` as
-        `denoiser(noisy, **parameters)`, and sigma may be one of the parameters. For photon noise
-        it is `partial(jd.denoise, method=...)`. Static, as the objective is: a new function
-        compiles anew.
+        `denoiser(noisy, **parameters)`, and sigma may be one of the parameters. Or the name of a
+        method, for `partial(jd.denoise, method=...)`, which photon noise needs. Static, as the
+        objective is: a new function compiles anew.
     - `noisy`: an image that the denoiser takes.
     - `noise`: sigma, a noise map, or a noise model (`Gaussian`, `Poisson`, `PoissonGaussian`).
     - `parameters`: starting values by name, traced ones of the denoiser: scalars, maps, or trees.
+        Default, for the name of a method: `strengths(name)`.
     - `objective`: `"sure"` minimises `sure`, or `pure` where the noise is of photons;
         `"j_invariant"` minimises `j_invariant_loss` on a single grid and needs no noise; a function
         of the denoised image is maximised, such as `lambda x: jd.ssim(x, clean, data_range=1)`.
     - `optimizer`: of optax, on u. Default: Adam at a rate of 0.3 that falls to 0 over the steps.
         Static.
+    - `reach`: the largest factor that a starting value is scaled by before the descent, at least
+        1, which leaves it as it is. Static.
     - `steps`: of the optimiser.
     - `key`, `probes`: of the risk, as in `sure`. Default: as many probes as make 2^16 signs, one
         from 256 x 256 pixels on; with fewer the risk has false minima where little is smoothed.
-    - `callback`: called as `callback(step, risk)` while the steps are taken, from outside of the
-        compiled program. Static.
+    - `callback`: called as `callback(step, risk)` while the steps of the optimiser are taken, from
+        outside of the compiled program. Static.
     - `channel_axis`: handed on to the denoiser, if not `None`.
 
     **Returns:** a pytree: `parameters` where the risk was least, `risk` at every step (minus the
-    objective where that is maximised), the `path` of the parameters, and the denoised `image`.
+    objective where that is maximised), the `path` of the parameters, the denoised `image`, and the
+    `bracket`, with the `risk` and the `path` of the points tried before, the first of which is the
+    start.
 
-    **Raises:** `ValueError` for parameters that are 0 (from there no percentage leads away), not
-    finite or not real, and for an unknown objective; `TypeError` for noise without a risk estimate.
+    **Raises:** `ValueError` for parameters that are 0 (steps are multiplicative), not finite or not
+    real, and for an unknown method or objective; `TypeError` for noise without a risk estimate.
 
     **Example:**
 
     ```python
+    tuned = jd.tune("nlm", noisy, 0.1)
     tuned = jd.tune(jd.nlm, noisy, 0.1, {"h": 0.05})
     ```
 
@@ -98,6 +111,11 @@ def tune(
     """
     y = as_image(noisy)
     check_count(steps, name="steps")
+    if not isinstance(reach, int | float) or not 1 <= reach < math.inf:
+        raise ValueError(f"reach must be a number, at least 1, got {reach!r}")
+    given, denoiser = denoiser, find(denoiser)
+    if parameters is None:
+        parameters = _defaults(given, noise, 1 if channel_axis is None else y.shape[channel_axis])
     _check_start(parameters)
     if not callable(objective):
         check_choice(objective, ("sure", "j_invariant"), name="objective")
@@ -124,7 +142,18 @@ def tune(
                 f"{name} must be hashable, as a function is or a `partial` of numbers and texts; "
                 "one that holds arrays can be wrapped in a function"
             ) from None
-    return _tune(task, optimizer, steps, callback, y, noise, start, key)
+    return _tune(task, optimizer, reach, steps, callback, y, noise, start, key)
+
+
+def _defaults(denoiser: object, noise: Any, channels: int) -> dict[str, Array]:
+    if not isinstance(denoiser, str) or noise is None:
+        what = "a function" if noise is not None else "noise=None"
+        raise ValueError(f"parameters must be given for {what}, got None")
+    if isinstance(noise, Gaussian):
+        noise = noise.sigma
+    # Behind a transform the noise is 1.
+    sigma = 1.0 if isinstance(noise, NoiseModel) else safe_sqrt(jnp.mean(jnp.square(noise)))
+    return strengths(denoiser, sigma, channels=channels)
 
 
 def _check_start(parameters: Any) -> None:
@@ -177,8 +206,8 @@ class _Task(NamedTuple):
         return sure(denoiser, y, noise, difference=True, key=key, probes=self.probes)
 
 
-@partial(jax.jit, static_argnames=("task", "optimizer", "steps", "callback"))
-def _tune(task, optimizer, steps, callback, y, noise, start, key):
+@partial(jax.jit, static_argnames=("task", "optimizer", "reach", "steps", "callback"))
+def _tune(task, optimizer, reach, steps, callback, y, noise, start, key):
     import optax
 
     if optimizer is None:
@@ -186,12 +215,17 @@ def _tune(task, optimizer, steps, callback, y, noise, start, key):
     # Added to a zero of the data: under `shard_map` all vary over the same mesh axes.
     zero = jnp.sum(jnp.zeros_like(y))
     start = jax.tree.map(lambda value: value + zero, start)
-    u, to_tree = ravel_pytree(jax.tree.map(jnp.zeros_like, start))
+    _, to_tree = ravel_pytree(start)
 
     def parameters(u: Array) -> Any:
         return jax.tree.map(lambda value, u: value * jnp.exp(u), start, to_tree(u))
 
-    slope = _slope(lambda u: task.risk(y, noise, parameters(u), key), u.size)
+    def risk_of(u: Array) -> Array:
+        return task.risk(y, noise, parameters(u), key)
+
+    size = sum(leaf.size for leaf in jax.tree.leaves(start))
+    u, tried, risks = bracket(risk_of, zero + jnp.zeros(size, y.dtype), reach)
+    slope = _slope(risk_of, size)
 
     def step(state: tuple, number: Array) -> tuple[tuple, tuple[Array, Any]]:
         u, optimizer_state, best, least = state
@@ -207,7 +241,8 @@ def _tune(task, optimizer, steps, callback, y, noise, start, key):
     state = u, optimizer.init(u), u, zero + jnp.inf
     (_, _, best, _), (risk, path) = lax.scan(step, state, jnp.arange(steps))
     found = parameters(best)
-    return Tuned(found, risk, path, call(partial(task.denoiser, **found), noise, y))
+    image = call(partial(task.denoiser, **found), noise, y)
+    return Tuned(found, risk, path, image, Bracket(risks, jax.vmap(parameters)(tried)))
 
 
 def _slope(risk: Callable[[Array], Array], size: int) -> Callable[[Array], tuple[Array, Array]]:

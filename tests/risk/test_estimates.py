@@ -167,3 +167,17 @@ def test_bad_input(linear, noisy):
         jd.sure(lambda y, sigma: y[1:], noisy, SIGMA)
     with pytest.raises(ValueError, match="noisy must not be empty"):
         jd.sure(linear, np.zeros((0, 3)), SIGMA)
+
+
+def test_denoisers_by_name(photograph):
+    """Every estimate takes the name of a method, and refuses a text that is none."""
+    y = photograph[:6, :7]
+    noise = jd.Poisson(20.0)
+    behind = partial(jd.denoise, method="tv")
+    np.testing.assert_allclose(jd.sure("tv", y, 0.1), jd.sure(jd.tv, y, 0.1))
+    np.testing.assert_allclose(jd.pure("tv", y, noise), jd.pure(behind, y, noise))
+    for f in (jd.sure, jd.j_invariant_loss, jd.jacobian_diagonal, jd.lipschitz):
+        with pytest.raises(ValueError, match=r"denoiser must be one of 'bilateral', .*got 'magic'"):
+            f("magic", y, 0.1)
+    with pytest.raises(ValueError, match="denoiser must be one of"):
+        jd.pure("magic", y, noise)
