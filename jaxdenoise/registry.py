@@ -2,14 +2,17 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_choice, check_count, check_image, check_scalar
-from jaxdenoise._core.planes import float_dtype
+from jaxdenoise._core.planes import as_float, float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.filters.bilateral import default_sigma_range as bilateral_range
 from jaxdenoise.filters.bilateral import default_sigma_spatial as bilateral_spatial
@@ -19,7 +22,16 @@ from jaxdenoise.filters.nlm import default_h
 from jaxdenoise.filters.steering import default_bandwidth, default_sensitivity
 from jaxdenoise.filters.tv import default_weight
 from jaxdenoise.groups import bm3d, robust_subspace, subspace, without_masked
-from jaxdenoise.noise import Gaussian, Impulse, NoiseModel, Stabilisable, estimate_sigma
+from jaxdenoise.noise import (
+    Gaussian,
+    Impulse,
+    NoiseModel,
+    Poisson,
+    PoissonGaussian,
+    Stabilisable,
+    estimate_sigma,
+)
+from jaxdenoise.noise.bins import bin_means, keep_mean, side_of_bins, spread_bins
 
 _METHODS: dict[str, Callable[..., Array]] = {
     "bilateral": bilateral,
@@ -100,6 +112,11 @@ def denoise(
     For signal-dependent noise the image is stabilised, denoised with sigma = 1, and brought back
     by the exact unbiased inverse. For impulses the method is `robust_subspace`.
 
+    Where photons are few, sums over bins are denoised instead of pixels: of about 2 photons each,
+    where a pixel of an image has less than 0.65 on average (a read-out noise of k photons counts as
+    k^2 more). Below 2 photons a pixel the mean of the image is kept exactly, channel by channel;
+    from 4 upwards the transform alone is at work.
+
     **Arguments:**
 
     - `image`: 2-D or 3-D, with or without a channel axis.
@@ -114,7 +131,8 @@ def denoise(
 
     **Returns:** an image of the same shape and units.
 
-    **Raises:** `ValueError` for an unknown method and whatever the method raises; `TypeError` for
+    **Raises:** `ValueError` for an unknown method, for counts below 0 with `Poisson` noise, and
+        whatever the method raises; `TypeError` for
     a noise model without a variance-stabilising transform, and for `Impulse` with other methods.
 
     **Example:**
@@ -151,5 +169,53 @@ def denoise(
             f"sigma must be a number, a map or a noise model with a variance-stabilising "
             f"transform, got {type(sigma).__name__}; {_ROBUST} takes Impulse"
         )
-    stabilised = denoiser(sigma.stabilise(image), 1.0, channel_axis=channel_axis, **parameters)
-    return sigma.unstabilise(stabilised).astype(float_dtype(image))
+    if isinstance(sigma, Poisson | PoissonGaussian):
+        out = _denoise_photons(denoiser, image, sigma, channel_axis, parameters)
+    else:
+        out = _stabilised(denoiser, image, sigma, channel_axis, parameters)
+    return out.astype(float_dtype(image))
+
+
+def _stabilised(
+    denoiser: Callable[..., Array],
+    image: ArrayLike,
+    noise: Stabilisable,
+    channel_axis: int | None,
+    parameters: dict[str, Any],
+) -> Array:
+    stabilised = noise.stabilise(image)
+    return noise.unstabilise(denoiser(stabilised, 1.0, channel_axis=channel_axis, **parameters))
+
+
+def _denoise_photons(
+    denoiser: Callable[..., Array],
+    image: ArrayLike,
+    noise: Poisson | PoissonGaussian,
+    channel_axis: int | None,
+    parameters: dict[str, Any],
+) -> Array:
+    """Through the transform, in bins where photons are few."""
+    y = as_float(image)
+    ndim = y.ndim
+    axes = tuple(a for a in range(ndim) if channel_axis is None or a != channel_axis % ndim)
+    photons = noise.mean_photons(y)
+    side = side_of_bins(photons, len(axes))
+    if isinstance(side, Tracer) or side > 1:
+        if parameters.get("mask") is not None:
+            y = without_masked(y, parameters["mask"], channel_axis)
+            parameters = {**parameters, "mask": None}
+        binned, pixels = bin_means(y, side, axes)
+
+        def of_bins(value: Any) -> Any:
+            if not isinstance(value, Array | np.ndarray) or not value.ndim:
+                return value
+            full = jnp.broadcast_to(jnp.asarray(value).astype(y.dtype), y.shape)
+            return bin_means(full, side, axes)[0]
+
+        of_sums = noise.of_sums(of_bins, pixels)
+        maps = {name: of_bins(value) for name, value in parameters.items()}
+        out = _stabilised(denoiser, pixels * binned, of_sums, channel_axis, maps)
+        out = spread_bins(out / pixels, side, axes)
+    else:
+        out = _stabilised(denoiser, y, noise, channel_axis, parameters)
+    return keep_mean(out, y, photons, axes)

@@ -5,5 +5,5 @@ from jaxdenoise.noise.model import NoiseModel as NoiseModel
 from jaxdenoise.noise.model import Stabilisable as Stabilisable
 from jaxdenoise.noise.models import Gaussian as Gaussian
 from jaxdenoise.noise.models import Impulse as Impulse
-from jaxdenoise.noise.models import Poisson as Poisson
-from jaxdenoise.noise.models import PoissonGaussian as PoissonGaussian
+from jaxdenoise.noise.photons import Poisson as Poisson
+from jaxdenoise.noise.photons import PoissonGaussian as PoissonGaussian

@@ -171,3 +171,9 @@ def test_likelihood_of_many_photons_in_single_precision(rng):
         )
     far = jd.Poisson(6e4).log_likelihood(np.array([1.0]), np.array([1e-9]))
     np.testing.assert_allclose(far, poisson.logpmf(60000, 6e-5), rtol=1e-10)
+
+
+@pytest.mark.parametrize("noise", [jd.Poisson(4.0), jd.PoissonGaussian(0.25, 0.1)])
+def test_missing_pixels_stay_missing_in_a_sample(noise):
+    image = jnp.asarray([0.5, jnp.nan, -1.0])
+    np.testing.assert_array_equal(jnp.isnan(noise.sample(KEY, image)), [False, True, False])
