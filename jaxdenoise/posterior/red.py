@@ -8,10 +8,12 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from jaxdenoise._core.checks import check_nonnegative, check_real
 from jaxdenoise._core.planes import as_float
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import positive_floor
 from jaxdenoise.posterior.prior import Prior
+from jaxdenoise.risk.denoising import find
 
 
 @pytree_dataclass
@@ -26,7 +28,8 @@ class RED(Prior):
 
     **Arguments:**
 
-    - `denoiser`: f, called as `denoiser(image, sigma)`, such as `jd.nlm`. Static.
+    - `denoiser`: f, called as `denoiser(image, sigma)`, such as `jd.nlm`, or the name of a method.
+        Static.
     - `sigma`: the noise that it is told, in units of the image; a scalar or a map.
 
     **References:** Romano, Elad & Milanfar, "The little engine that could: regularization by
@@ -34,11 +37,16 @@ class RED(Prior):
     "Regularization by denoising: clarifications and new interpretations", IEEE TCI 2019.
     """
 
-    denoiser: Callable[..., Array] = field(metadata={"static": True})
+    denoiser: str | Callable[..., Array] = field(metadata={"static": True})
     sigma: ArrayLike
+
+    def __post_init__(self):
+        find(self.denoiser)
+        check_real(self.sigma, name="sigma")
+        check_nonnegative(self.sigma, name="sigma")
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         x = as_float(image)
         sigma = positive_floor(jnp.asarray(self.sigma, x.dtype), x)
-        change = x - self.denoiser(x, sigma).astype(x.dtype)
+        change = x - find(self.denoiser)(x, sigma).astype(x.dtype)
         return jnp.sum(x * change / jnp.square(jnp.broadcast_to(sigma, x.shape))) / 2

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxdenoise._core.checks import check_positive
 from jaxdenoise._core.planes import as_float
@@ -20,6 +20,8 @@ from jaxdenoise.risk import pure, sure
 
 # Weights that `choose_weight` tries by default.
 _WEIGHTS = tuple(np.geomspace(1 / 8, 8, 7).tolist())
+# Weights beyond the ends of the grid that it tries at most.
+_BEYOND = 6
 
 
 class Chosen(NamedTuple):
@@ -28,6 +30,7 @@ class Chosen(NamedTuple):
     prior: Any  # weighted
     weight: Float[Array, ""]
     risk: Float[Array, " weights"]
+    inside: Bool[Array, ""]  # whether weights on both sides of the best were tried
 
 
 def choose_weight(
@@ -43,7 +46,9 @@ def choose_weight(
     e^{-w E(x; y)}\big)$$
 
     over a grid of weights, refined by the parabola through the logarithms of the best and its
-    neighbours. What the prior owes to the noisy image, by its pilot, is part of the risk.
+    neighbours. Where the best is at an end of the grid, up to 6 more weights beyond it are tried,
+    in the ratio of the last two. What the prior owes to the noisy image, by its pilot, is part of
+    the risk.
 
     **Arguments:**
 
@@ -51,9 +56,11 @@ def choose_weight(
     - `build`: a function of the noisy image to the prior of weight 1, such as
         `lambda y: jd.TracePrior.learn(jd.subspace(y, 0.1), 0.1)`. One that does not look at it may
         ignore it.
-    - `weights`: the grid, ascending; by default seven from 1/8 to 8.
+    - `weights`: the grid, ascending; by default seven from 1/8 to 8. A single one is kept.
 
-    **Returns:** the weighted `prior`, its `weight`, and the `risk` at every weight of the grid.
+    **Returns:** the weighted `prior`, its `weight`, the `risk` at every weight of the grid, and
+    whether the best weight is `inside` of those that were tried. Where it is not, the risk still
+    falls at the weight returned.
 
     **Raises:** `ValueError` for weights that are not positive or not ascending; `TypeError` for
     noise without a risk estimate.
@@ -63,15 +70,42 @@ def choose_weight(
     if len(weights) < 1 or np.any(np.diff(weights) <= 0):
         raise ValueError(f"weights must be one or more, ascending, got {weights}")
     y = as_float(noisy)
-    grid = jnp.asarray(weights, y.dtype)
-    risk = lax.map(lambda weight: risk_of(y, noise, lambda y: Scaled(weight, build(y))), grid)
+    given = np.log(weights)
+    beyond = _BEYOND if len(given) > 1 else 0
+    steps = np.arange(1, beyond + 1)
+    below = given[0] - steps[::-1] * (given[1] - given[0]) if beyond else []
+    above = given[-1] + steps * (given[-1] - given[-2]) if beyond else []
+    logs = jnp.asarray(np.concatenate([below, given, above]), y.dtype)
+    first, last = beyond, beyond + len(given) - 1
+
+    def evaluate(risk: Array, number: Array) -> tuple[Array, None]:
+        """The grid, then one weight at a time next to an end of what was tried, if best there."""
+        best = jnp.argmin(risk)
+        tried = jnp.isfinite(risk)
+        low, high = jnp.argmax(tried), len(risk) - 1 - jnp.argmax(tried[::-1])
+        on_grid = number <= last
+        at = jnp.where(on_grid, number, jnp.where(best == low, low - 1, high + 1))
+        wanted = on_grid | (best == low) | (best == high)
+
+        def find(weight: Array) -> Array:
+            return risk_of(y, noise, lambda y: Scaled(weight, build(y)))
+
+        value = lax.cond(wanted, find, lambda weight: weight + jnp.inf, jnp.exp(logs[at]))
+        return risk.at[at].min(value), None
+
+    # Added to a zero of the data: under `shard_map` all vary over the same mesh axes.
+    unknown = jnp.sum(jnp.zeros_like(y)) + jnp.full(logs.shape, jnp.inf, y.dtype)
+    risk, _ = lax.scan(evaluate, unknown, jnp.arange(first, last + 1 + beyond))
     best = jnp.argmin(risk)
-    weight = grid[best]
-    if len(weights) > 2:
-        at = jnp.clip(best, 1, len(weights) - 2) + jnp.arange(-1, 2)
-        refined = jnp.exp(_vertex(jnp.log(grid[at]), risk[at]))
-        weight = jnp.where(at[1] == best, refined, weight)
-    return Chosen(Scaled(weight, build(y)), weight, risk)
+    inside = jnp.zeros((), bool)
+    log = logs[best]
+    if beyond:
+        at = jnp.clip(best, 1, len(logs) - 2) + jnp.arange(-1, 2)
+        inside = (at[1] == best) & jnp.all(jnp.isfinite(risk[at]))
+        around = jnp.where(inside, risk[at], jnp.asarray([1, 0, 1], y.dtype))
+        log = jnp.where(inside, _vertex(logs[at], around), log)
+    weight = jnp.exp(log)
+    return Chosen(Scaled(weight, build(y)), weight, risk[first : last + 1], inside)
 
 
 def risk_of(noisy: Array, noise: Any, build: Callable[[Array], Any]) -> Array:
