@@ -3,8 +3,8 @@
     python benchmarks/tune.py --data DIR
 
 DIR holds Set12, 8-bit images, divided by 255; image number i (in name order, from 0) gets the noise
-`default_rng(1000 + i).normal(size=shape) * 25 / 255`. `tune` is told sigma and starts from a third
-and from three times the default of every parameter. The oracle is the best PSNR over a grid from a
+`default_rng(1000 + i).normal(size=shape) * 25 / 255`. `tune` is told sigma and starts from 0.05, 1
+and 5 times the default of every parameter. The oracle is the best PSNR over a grid from a
 third to three times the default in steps of 10 % (of both parameters in steps of 20 %). For the
 time of non-local means scikit-image's `calibrate_denoiser` runs the same grid on the same image;
 compiling is in the first image's time, and apart. `bm3d` and `subspace` start from their defaults.
@@ -29,6 +29,7 @@ FAR = {
     "tv": {"weight": 0.8 * SIGMA},
     "bilateral": {"sigma_range": 2.5 * SIGMA, "sigma_spatial": 1.6},
 }
+SCALES = 0.05, 1, 5
 NEAR = {"bm3d": {"threshold": 2.7}, "subspace": {"strength": 1.0}}
 
 
@@ -54,7 +55,7 @@ def measure_far(images: list, noisy: list) -> tuple[dict, list]:
     for method, start in FAR.items():
         denoiser = getattr(jd, method)
         best = [oracle(method, x, y) for x, y in zip(images, noisy, strict=True)]
-        for scale in (1 / 3, 3):
+        for scale in SCALES:
             far = {name: value * scale for name, value in start.items()}
             losses, seconds = [], []
             for x, y, most in zip(images, noisy, best, strict=True):

@@ -27,27 +27,20 @@ def test_chosen_weight_is_near_the_best(photograph, peak):
     assert jd.mse(found, photograph) < 1.05 * min(errors)
 
 
-def test_the_best_weight_is_looked_for_beyond_the_grid(clean, noisy):
-    """From either side: a grid that ends before the best one."""
-    weights = np.array([1.0, 2.0, 4.0]), np.array([40.0, 80.0, 160.0])
-    found = [
-        jd.choose_weight(noisy, SIGMA, lambda y: jd.HuberTV(1.0, 0.1), weights=tuple(w.tolist()))
-        for w in weights
-    ]
-    assert all(chosen.inside for chosen in found)
-    assert all(chosen.risk.shape == (3,) for chosen in found)
-    assert found[0].weight > 4
-    assert found[1].weight < 40
-    np.testing.assert_allclose(found[0].weight, found[1].weight, rtol=0.3)
+def test_the_best_weight_is_looked_for_beyond_the_grid(noisy):
+    weights = 40.0, 80.0, 160.0
+    chosen = jd.choose_weight(noisy, SIGMA, lambda y: jd.HuberTV(1.0, 0.1), weights=weights)
+    assert chosen.inside
+    assert chosen.weight < 40
+    assert chosen.risk.shape == (3,)
+    assert chosen.risk[0] < chosen.risk[1]
 
 
 def test_a_weight_at_the_end_is_said(noisy):
-    """Nothing but noise: the more a flat image is preferred the better."""
-    chosen = jd.choose_weight(noisy * 0, 0.0 * SIGMA + 1, lambda y: jd.HuberTV(1.0, 0.1))
+    """Without any structure: the more a flat image is preferred the better."""
+    chosen = jd.choose_weight(0 * noisy, 1.0, lambda y: jd.HuberTV(1.0, 0.1), weights=(1.0, 2.0))
+    np.testing.assert_allclose(chosen.weight, 128)
     assert not chosen.inside
-    only = jd.choose_weight(noisy, SIGMA, lambda y: jd.HuberTV(1.0, 0.1), weights=(2.0,))
-    assert only.weight == 2
-    assert not only.inside
 
 
 def test_mean_variance_is_that_of_the_closed_form(clean, noisy):
