@@ -53,6 +53,12 @@ def doubt(
 
 def _check_photons(values: np.ndarray, gain: float, dtype: np.dtype) -> None:
     """Where there is light, a pixel has a photon at least, unless its units were mistaken."""
+    darkest = float(np.nanmin(values, initial=0))
+    if darkest < 0:
+        raise InputError(
+            f"its darkest pixel, {darkest:g}, is below 0, which no count is; add the background "
+            f"back, or give --noise poisson-gaussian"
+        )
     brightest = float(np.nanmax(values))
     if 0 < brightest < 0.99 * gain:
         raise InputError(

@@ -100,6 +100,14 @@ def test_no_noise_found_is_said(denoise, noisy):
     assert "no noise" not in denoise("bordered.npy", "-o", "clean.npy").err
 
 
+def test_counts_below_0_are_refused(denoise):
+    np.save("in.npy", np.full((20, 24), -0.5, np.float32))
+    options = ["--noise", "poisson", "--gain", 1]
+    denoise("in.npy", "-o", "out.npy", *options).failed_with(
+        "in.npy: its darkest pixel, -0.5, is below 0", "poisson-gaussian"
+    )
+
+
 def test_parameters_reach_the_method(denoise, noisy):
     image = noisy(20, 24, dtype=np.float32)
     np.save("in.npy", image)
