@@ -11,7 +11,13 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_count, check_image, check_scalar
+from jaxdenoise._core.checks import (
+    check_choice,
+    check_count,
+    check_image,
+    check_precision,
+    check_scalar,
+)
 from jaxdenoise._core.planes import as_float, float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.filters.bilateral import default_sigma_range as bilateral_range
@@ -142,7 +148,8 @@ def denoise(
     clean = jd.denoise(photons, jd.Poisson(peak=1.0), method="bm3d")
     ```
     """
-    check_image(image, channel_axis=channel_axis, ndim=(2, 3))
+    check_precision(image)
+    image = check_image(image, channel_axis=channel_axis, ndim=(2, 3))
     if method is None:
         is_volume = jnp.ndim(image) - (channel_axis is not None) == 3
         usual = _ROBUST if isinstance(sigma, Impulse) else "subspace"

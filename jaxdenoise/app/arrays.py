@@ -18,6 +18,9 @@ from jaxdenoise.app.values import Values, check_range, values_of
 from jaxdenoise.files.errors import InputError
 from jaxdenoise.files.pages import DEPTHS
 
+# Methods of which files of many sizes share few programs.
+_SHARE_PROGRAMS = ("bm3d", "subspace")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -27,6 +30,7 @@ class Settings:
     - `white`: full scale of integer files, if it is not that of their dtype.
     - `nodata`: the value of missing pixels, instead of what a file says.
     - `mask`: an image of pixels to fill.
+    - `several`: whether there are several files, which may all have other sizes.
     """
 
     method: str
@@ -43,6 +47,7 @@ class Settings:
     white: float | None = None
     nodata: int | float | None = None
     mask: Path | None = None
+    several: bool = False
 
     def written_dtype(self, dtype: np.dtype) -> np.dtype:
         return DEPTHS[self.bit_depth] if self.bit_depth else dtype
@@ -153,8 +158,10 @@ def _denoise(
     if settings.tune:
         _, tuned = tune_array(array, sigma, method, settings.parameters, channel_axis=channel_axis)
         given |= tuned.parameters
-    denoise = denoise_on_every_device(method)
-    result = _finite(denoise(array, sigma, method=find_method(method), **given), method)
+    denoise, denoiser = denoise_on_every_device(method), find_method(method)
+    if settings.several and method in _SHARE_PROGRAMS:
+        denoise, denoiser = jd.denoise, jd.bucketed(denoiser, sharded=True)
+    result = _finite(denoise(array, sigma, method=denoiser, **given), method)
     maps = {}
     if detect:
         if settings.noise.kind != "gaussian":

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ import jaxdenoise as jd
 from jaxdenoise.app import options, pipes, posterior
 from jaxdenoise.app.arrays import Settings
 from jaxdenoise.app.comparison import add_noise, run_methods
+from jaxdenoise.app.compilation import release_programs
 from jaxdenoise.app.inputs import (
     Job,
     check_writable,
@@ -30,6 +32,7 @@ from jaxdenoise.app.noise import noise_of
 from jaxdenoise.app.progress import progress_bars
 from jaxdenoise.app.repair import finite
 from jaxdenoise.app.report import (
+    data_range,
     display_range,
     print_table,
     results_rows,
@@ -38,7 +41,7 @@ from jaxdenoise.app.report import (
 )
 from jaxdenoise.app.tuning import tune_array, write_curve, write_found
 from jaxdenoise.files.errors import InputError, one_line
-from jaxdenoise.files.pages import Page, as_float, full_scale
+from jaxdenoise.files.pages import Page, as_float
 from jaxdenoise.files.pictures import read_picture
 
 DEMO_PICTURE = Path("demo.png")
@@ -64,6 +67,7 @@ def denoise_files(
     if not sources:
         return len(problems)
     several = len(sources) > 1 or len(inputs) > 1
+    settings = replace(settings, several=several)
     if pipes.is_stdout(out) and settings.quantiles:
         raise InputError("--quantiles are written beside OUT, and --out - is no file")
     named = partial(plan, sources, several=several, bit_depth=settings.bit_depth)
@@ -96,6 +100,7 @@ def denoise_files(
                     pipes.send(job.target)
                 _report(job, outcome, settings, err=planned.to_stdout)
             progress.advance(files)
+            release_programs()
     return failures
 
 
@@ -226,7 +231,7 @@ def _compare(
             noisy,
             sigma,
             clean=clean,
-            data_range=_data_range(shown, page.dtype),
+            data_range=data_range(shown, page.dtype),
             channel_axis=page.channel_axis,
             advance=lambda name, done: progress.update(task, description=name, completed=done),
         )
@@ -242,13 +247,6 @@ def _compare(
     tell(f"picture: {out}")
     if failed:
         raise InputError(f"{len(failed)} of {len(names)} methods failed")
-
-
-def _data_range(image: np.ndarray, dtype: np.dtype) -> float:
-    """The scale of the metrics: the type's for integers; for floats 1, or what they span."""
-    if dtype.kind != "f" or (image.min() >= 0 and image.max() <= 1):
-        return full_scale(dtype)
-    return float(image.max() - image.min()) or 1.0
 
 
 def _load_first_page(

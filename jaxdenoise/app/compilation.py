@@ -1,4 +1,4 @@
-"""Compiled programs in a folder of the user's cache: the second time a size is there in seconds."""
+"""Compiled programs: kept in a folder of the user's cache, and released from memory in time."""
 
 import os
 import platform
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import jax
 
+# Linux allows a process 65,530 memory mappings, and beyond them XLA ends in a segmentation fault.
+_MAPPINGS = Path("/proc/self/maps")
+_MOST_MAPPINGS = 20_000
 # What compiles faster is not worth a file.
 _SECONDS = 0.2
 _BYTES = 1 << 29
@@ -32,6 +35,16 @@ def keep_compiled() -> None:
     warnings.filterwarnings("ignore", ".*persistent compilation cache", UserWarning)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
+
+
+def release_programs() -> None:
+    """Release all compiled programs once they hold a third of the mappings of a process.
+
+    A program of `subspace` has 350. This bounds memory too: a program has up to 25 MB.
+    """
+    with suppress(OSError):  # systems without such a limit have no such file
+        if _MAPPINGS.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+            jax.clear_caches()
 
 
 def _folder() -> Path:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxdenoise.app.comparison import Result
+from jaxdenoise.files.pages import full_scale
 from jaxdenoise.files.pictures import atomic_path
 
 # Layout in pixels.
@@ -80,6 +81,13 @@ def tiles_of(
             named.append((result.name, note, result.image))
     span = max(high - low, np.finfo(np.float32).tiny)
     return [Tile(label, note, np.clip((image - low) / span, 0, 1)) for label, note, image in named]
+
+
+def data_range(image: np.ndarray, dtype: np.dtype) -> float:
+    """The scale of the metrics: the type's for integers; for floats 1, or what they span."""
+    if dtype.kind != "f" or (image.min() >= 0 and image.max() <= 1):
+        return full_scale(dtype)
+    return float(image.max() - image.min()) or 1.0
 
 
 def display_range(image: np.ndarray, dtype: np.dtype) -> tuple[float, float]:

@@ -95,7 +95,7 @@ def estimate_sigma(
     Donoho & Johnstone, Biometrika 1994 (the median absolute deviation). Dempster, Laird & Rubin,
     JRSS B 1977 (fitting a mixture).
     """
-    check_image(image, channel_axis=channel_axis, ndim=(2,) if outliers else (2, 3))
+    image = check_image(image, channel_axis=channel_axis, ndim=(2,) if outliers else (2, 3))
     return _estimate_sigma(image, outliers, channel_axis)
 
 
