@@ -38,6 +38,15 @@ def test_tiles_of_one_pixel_are_refused_before_anything_is_made(refused):
     refused("bomb.tif", data, "needs 900000000 strips or tiles, has 1", max_pixels=1e9)
 
 
+@pytest.mark.parametrize("code", [256, 257, 277, 322, 323])
+def test_sizes_below_1(noise, tmp_path, refused, code):
+    """Signed types make negative sizes; one of a file of 2 kB took 12 GB and never ended."""
+    data = _written(tmp_path / "a.tif", noise(32, 48), tile=(16, 16), **GREY)
+    at = next(at for at in range(10, 200, 12) if struct.unpack_from("<H", data, at)[0] == code)
+    struct.pack_into("<HIi", data, at + 2, 9, 1, -1)  # SLONG
+    refused("a.tif", data, "TIFF")
+
+
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits"])
 @pytest.mark.parametrize("tag", [273, 279])
 def test_strips_at_0_or_of_0_bytes(noise, tmp_path, refused, compression, tag):

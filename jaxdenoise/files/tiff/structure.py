@@ -76,7 +76,10 @@ def check_pages(sources: Sequence, path: Path, max_pixels: float | None) -> None
     Nothing is decoded. `sources` are tifffile's pages.
     """
     for number, page in enumerate(sources, start=1):
-        if page.dtype is None or not page.imagewidth or not page.imagelength:
+        sizes = [page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel]
+        if page.is_tiled:
+            sizes += [page.tilewidth, page.tilelength, page.tiledepth]
+        if page.dtype is None or min(sizes) < 1:  # types of tags may be signed
             raise InputError(f"{path}: damaged TIFF, page {number} has no pixels or no known dtype")
     pixels = sum(page.imagewidth * page.imagelength * page.imagedepth for page in sources)
     check_memory(
