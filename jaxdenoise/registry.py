@@ -164,12 +164,9 @@ def denoise(
         mask = parameters.get("mask") if robust else None
         known = image if mask is None else without_masked(image, mask, channel_axis)
         sigma = estimate_sigma(known, outliers=robust, channel_axis=channel_axis)
-    elif isinstance(sigma, Impulse) and robust:
-        parameters.setdefault("outlier_rate", sigma.rate)
-        sigma = sigma.sigma
     elif isinstance(sigma, Gaussian):
         sigma = sigma.sigma
-    if not isinstance(sigma, NoiseModel):
+    if not isinstance(sigma, NoiseModel) or (robust and isinstance(sigma, Impulse)):
         return denoiser(image, sigma, channel_axis=channel_axis, **parameters)
     if not isinstance(sigma, Stabilisable):
         raise TypeError(

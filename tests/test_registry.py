@@ -77,7 +77,7 @@ def test_impulses_need_the_robust_method(photograph):
 
     noise = jd.Impulse(0.1, 0.0, 1.0, 0.05)
     noisy = noise.sample(jax.random.key(0), photograph)
-    expected = jd.robust_subspace(noisy, 0.05, outlier_rate=0.1)
+    expected = jd.robust_subspace(noisy, noise)
     np.testing.assert_array_equal(jd.denoise(noisy, noise), expected)
     with pytest.raises(TypeError, match="got Impulse; robust_subspace takes Impulse"):
         jd.denoise(noisy, noise, method="nlm")

@@ -1,6 +1,6 @@
-"""Outliers: pixels that are not the image and its noise, but anything.
+"""Outlier model: a pixel is the image plus Gaussian noise, or, rarely, a value of any density q.
 
-A pixel y is x + N(0, v), or with the probability eps an outlier, of a value with the density q:
+A pixel y is x + N(0, v), or with the probability eps an outlier, whose value has the density q:
 
     p(outlier | y) = eps q(y) / (eps q(y) + (1 - eps) N(y; x, v)).
 
@@ -12,7 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 # Log odds of a pixel that is an outlier whatever its value, and of one that never is.
 _ALWAYS, _NEVER = 1e30, -1e30
@@ -36,13 +36,6 @@ _SPREAD = 0.2
 _LARGEST = 1e6
 # A patch is unlike its group where its residuals have more than so many times the noise's variance.
 _UNLIKE = 3
-# Details without likes: the least and the largest share of the pixels that they may be, how far
-# beyond the noise a neighbour may differ, in shares of the squares by which neighbours do, and what
-# a neighbour counts that is an outlier: the track of a cosmic ray must not support itself, but a
-# detail of several pixels must be able to.
-_FEWEST_DETAILS, _MOST_DETAILS = 0.02, 0.5
-_CONTRAST = 0.1
-_OUTLIERS_COUNT = 0.05
 
 
 def outlier_probability(
@@ -95,48 +88,22 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     return [jnp.broadcast_to(consensus, y.shape), p, v], weights, []
 
 
-def or_detail(
-    p: Array, y: Array, x: Array, variance: Array, log_odds: Array, share: Array
-) -> tuple[Array, Array]:
-    """p(outlier | y) where a pixel may also be a detail that has no likes but its neighbours.
-
-    Such a pixel has the mean of eight Cauchy densities, centred at the neighbours and as wide as
-    the noise of two pixels and some of the contrast that x has there; neighbours that are outliers
-    hardly count. The odds of an outlier are against N plus that times `share`, (C, 1, 1): the few
-    details take no weight from N. So 1 / p grows. Returns the share of details that this makes
-    likely as well.
-    """
-    contrast = sum(jnp.square(there - x) for there in _neighbours(x)) / 8
-    width = 2 * variance + _CONTRAST * contrast
-    count = 1 - (1 - _OUTLIERS_COUNT) * p
-    kernel = sum(
-        weight / (1 + jnp.square(there - y) / width)
-        for there, weight in zip(_neighbours(y), _neighbours(count), strict=True)
-    )
-    density = kernel / (8 * math.pi * jnp.sqrt(width))
-    odds = share * density * jnp.exp(-jnp.clip(log_odds, -60, 60))
-    p = p / (1 + p * odds)
-    details, good = (jnp.sum(a, axis=(1, 2), keepdims=True) for a in (p * odds, 1 - p))
-    share = details / jnp.where(good > 0, good, 1)
-    return p, jnp.clip(share, _FEWEST_DETAILS, _MOST_DETAILS)
-
-
-def _neighbours(planes: Array) -> list[Array]:
-    """The eight pixels around every one of (C, H, W), mirrored at the borders."""
-    shape = planes.shape
-    wide = jnp.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="reflect")
-    corners = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return [lax.slice(wide, (0, i, j), (shape[0], i + shape[1], j + shape[2])) for i, j in corners]
-
-
 def first_log_odds(y: Array, known: Array, rate: Array | None) -> Array:
-    """Before any are found: outliers may have any value that (C, H, W) has."""
+    """Log odds before any outlier is found: they may have any value that (C, H, W) has."""
     rate = jnp.full((), _FIRST_RATE, y.dtype) if rate is None else rate
     return jnp.where(known, _log_odds(rate) - jnp.log(_range(y)[1]), _ALWAYS)
 
 
+def log_odds_of_model(rate: Array, density: Array, known: Array) -> Array:
+    """Log odds if the density of outliers is given at every pixel of (C, H, W)."""
+    possible = density > 0
+    log_odds = _log_odds(rate) + jnp.log(jnp.where(possible, density, 1))
+    log_odds = jnp.where(possible, jnp.minimum(log_odds, _MOST), _NEVER)
+    return jnp.where(known, log_odds, _ALWAYS)
+
+
 def log_odds_given(y: Array, known: Array, p: Array, rate: Array | None) -> Array:
-    """Outliers are like those found so far, with the probabilities `p`, in the same channel.
+    """Log odds of outliers like those found so far in the same channel, with probabilities `p`.
 
     Their density is a histogram, linear between its nodes; their rate, if not given, the mean of p.
     What is not known is an outlier.
@@ -204,10 +171,10 @@ def _variance_of_patch(squares: Array) -> Array:
 
 def _order_statistic(x: Array, k: int) -> Array:
     """The mean of the k-th least and the next along the first axis."""
-    return jnp.mean(_sorted(x)[max(k - 1, 0) : k + 1], axis=0, keepdims=True)
+    return jnp.mean(sorted_along_first(x)[max(k - 1, 0) : k + 1], axis=0, keepdims=True)
 
 
-def _sorted(x: Array) -> Array:
+def sorted_along_first(x: Array) -> Array:
     """The first axis in order, by a bitonic network: minima and maxima of whole arrays alone."""
 
     def exchange(x: Array, step: int, *, mirrored: bool) -> Array:

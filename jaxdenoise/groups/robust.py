@@ -5,15 +5,14 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_mask, check_share
+from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_share
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.patches import reflected_to
-from jaxdenoise._core.planes import float_dtype, from_planes, to_planes
+from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise.groups.collaborate import (
     Sizes,
@@ -25,10 +24,13 @@ from jaxdenoise.groups.collaborate import (
     unmix,
     unmix_variances,
 )
+from jaxdenoise.groups.details import or_neighbour, or_spot
+from jaxdenoise.groups.impulses import at_extremes, check_scalars, impulse_log_odds
+from jaxdenoise.groups.lines import defective_lines
+from jaxdenoise.groups.missing import check_known, without_masked
 from jaxdenoise.groups.outliers import (
     first_log_odds,
     log_odds_given,
-    or_detail,
     outlier_probability,
     vote,
 )
@@ -41,6 +43,7 @@ from jaxdenoise.groups.passes import (
     shares_of_noise,
 )
 from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
+from jaxdenoise.noise import Impulse
 
 # Small patches: at 30 % outliers an 8 x 8 one has 19 of them.
 _VOTE = Sizes(6, 16, 4, 37)
@@ -55,7 +58,7 @@ _MORE_PASSES = 2
 
 def robust_subspace(
     image: ArrayLike,
-    sigma: ArrayLike,
+    sigma: ArrayLike | Impulse,
     *,
     mask: ArrayLike | None = None,
     outlier_rate: ArrayLike | None = None,
@@ -88,14 +91,21 @@ def robust_subspace(
        anew with $\hat x$, and $v = \sigma^2$ plus its variance.
 
     q is a histogram of 512 bins over the range of the image, without the pixel itself, and
-    $\epsilon$ the mean of p. What has no likes in the image is no outlier either if it is like its
-    neighbours: after every step but the first vote, the mean of Cauchy densities around the eight
-    neighbours is added to N, times a share, at least 0.02, that is found as $\epsilon$ is.
+    $\epsilon$ the mean of p; an `Impulse` model gives both instead. A pixel without similar
+    patches is not treated as an outlier if it resembles its neighbours: after every step but the
+    first vote, the mean of Cauchy densities around the eight neighbours is added to N, times a
+    share, at least 0.02, that is found as $\epsilon$ is. Nor is it one if it is part of a spot,
+    such as a star, that is no sharper than a point-spread function of 1.5 pixels full width at
+    half maximum.
+
+    Stars of 1.8 pixels full width or more keep their flux; below 1.5 they are outliers. A round
+    cosmic ray of 3 x 3 pixels counts as a star. Rows and columns, one or two pixels wide and 24 or
+    more long, are missing pixels if they stand out from both sides without a trace of blur, unless
+    `outlier_rate` is 0 or an `Impulse` model is given; so are drawn lines.
 
     Without outliers, on seven images of Set12, the result is within 0.1 dB of `subspace` for a
-    sigma of 25 of 255, 0.5 dB below at 5, 3 at 2 and 7 at 1, in two to three times its time; only
-    `outlier_rate=0` leaves an image as it is. What is unlike everything and smaller than half of a
-    6 x 6 patch, such as a faint star or a hair, can be an outlier.
+    sigma of 25 of 255, in two to three times its time, and further below the less noise there is;
+    only `outlier_rate=0` leaves an image as it is. A hair can be an outlier.
 
     The indices of the matches carry no gradient, everything after them does.
 
@@ -105,7 +115,8 @@ def robust_subspace(
         outside the range of the image after a median filter by more than a thousand times that
         range, are missing: they are inpainted, from alike patches where there are any.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map, of the pixels that
-        are no outliers. Where it differs among channels they are denoised one by one.
+        are no outliers; or an `Impulse` model, whose `low` and `high` are scalars. Where sigma
+        differs among channels they are denoised one by one.
     - `mask`: booleans or integers; where it is not 0 the pixel is missing. Of the image's shape, or
         without its channel axis, or any that broadcasts to it.
     - `outlier_rate`: epsilon, from 0 to below 1. Default: estimated for each channel.
@@ -113,10 +124,11 @@ def robust_subspace(
     - `channel_axis`: the axis of the channels, `None` for grey. Outliers are found in each channel
         for itself, and channels are decorrelated, matched and filtered as in `subspace`.
 
-    **Returns:** an image of the same shape and units, NaN if all of a channel is missing.
+    **Returns:** an image of the same shape and units; under `jit`, NaN if a channel has no known
+    pixel or a parameter is not valid.
 
-    **Raises:** `ValueError` for wrong shapes, an unknown profile or an `outlier_rate` out of its
-    range; `TypeError` for complex images and for a mask of floats.
+    **Raises:** `ValueError` for wrong shapes, an unknown profile, an `outlier_rate` out of its
+    range, or a channel without a known pixel; `TypeError` for complex images and a mask of floats.
 
     **References:** Herbreteau & Kervrann, "Linear combinations of patches are unreasonably
     effective for single-image denoising", IEEE TIP 2024 (the passes). Black & Rangarajan, "On the
@@ -128,7 +140,7 @@ def robust_subspace(
 
 def detect_outliers(
     image: ArrayLike,
-    sigma: ArrayLike,
+    sigma: ArrayLike | Impulse,
     *,
     mask: ArrayLike | None = None,
     outlier_rate: ArrayLike | None = None,
@@ -156,51 +168,74 @@ def _checked(
     profile: Any,
     channel_axis: int | None,
 ) -> tuple[Array, Array]:
+    noise = sigma if isinstance(sigma, Impulse) else None
+    sigma = sigma if noise is None else noise.sigma
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
     check_choice(profile, tuple(PROFILES), name="profile")
     if outlier_rate is not None:
         outlier_rate = check_share(outlier_rate, name="outlier_rate")
+    if noise is not None:
+        check_scalars(noise)
+        outlier_rate = noise.rate if outlier_rate is None else outlier_rate
     if mask is not None:
         image = without_masked(image, mask, channel_axis)
-    denoise = partial(_robust, PROFILES[profile], outlier_rate)
+        check_known(image, channel_axis)
+    denoise = partial(_robust, PROFILES[profile], outlier_rate, noise)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
-def without_masked(image: ArrayLike, mask: ArrayLike, channel_axis: int | None) -> Array:
-    """NaN where the mask is not 0."""
-    mask = check_mask(mask, image, channel_axis)
-    missing = jnp.asarray(mask).astype(bool)
-    if channel_axis is not None and missing.ndim < np.ndim(image):
-        missing = jnp.expand_dims(missing, channel_axis)
-    image = jnp.asarray(image).astype(float_dtype(image))
-    return jnp.where(jnp.broadcast_to(missing, image.shape), jnp.nan, image)
-
-
 class _Seen(NamedTuple):
-    """The pixels in the image's own channels, where outliers are, in units of the noise."""
+    """The pixels in the image's own channels, in units of the noise, and what outliers are."""
 
     y: Array
     variance: Array
     known: Array
     rate: Array | None
+    model: Array | None  # log odds from a noise model
+
+    def log_odds(self, p: Array | None) -> Array:
+        """Log odds of outliers, from their probabilities so far unless a model gives them."""
+        if self.model is not None:
+            return self.model
+        if p is None:
+            return first_log_odds(self.y, self.known, self.rate)
+        return log_odds_given(self.y, self.known, p, self.rate)
 
 
-@partial(jax.jit, static_argnums=(0, 4))
-def _robust(profile, outlier_rate, image, sigma, channel_axis):
+@partial(jax.jit, static_argnums=(0, 5))
+def _robust(profile, outlier_rate, noise, image, sigma, channel_axis):
     planes = to_planes(image, channel_axis)
+    rate = None if outlier_rate is None else jnp.asarray(outlier_rate, planes.dtype)
     known = plausible(planes)
+    filled = inpaint(planes, known)
+    if noise is None:
+        deviation = map_to_planes(sigma, image, channel_axis) + jnp.zeros_like(planes)
+        lines = defective_lines(filled, known, deviation)
+        lost = lines if rate is None else lines & (rate > 0)
+    else:
+        lost = at_extremes(planes, rate, noise)
+    lost = lost & jnp.any(known & ~lost, axis=(1, 2), keepdims=True)
+    known = known & ~lost
     filled = from_planes(inpaint(planes, known), image, channel_axis)
     largest = max(sizes.patch_size for sizes in (profile.first, profile.later, _VOTE))
     decorrelated = decorrelate(filled, sigma, channel_axis, largest, outlier_rate)
     y, variance = unmix(decorrelated.planes), decorrelated.variance
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = unmix_variances(jnp.zeros_like(y) + variance)
-    rate = None if outlier_rate is None else jnp.asarray(outlier_rate, y.dtype)
-    seen = _Seen(y, variance, reflected_to(known, largest), rate)
+    known = reflected_to(known, largest)
+    model = None
+    if noise is not None:
+        unit, standard = decorrelated.unit, decorrelated.standard
+        low, high = (
+            (jnp.asarray(value, y.dtype) - standard.offset) * standard.inverse / unit
+            for value in (noise.low, noise.high)
+        )
+        model = impulse_log_odds(y, known, rate, low, high, noise.values)
+    seen = _Seen(y, variance, known, rate, model)
     x, p = _passes(seen, _vote(seen), profile)
     height, width = planes.shape[1:]
-    p = from_planes(p[:, :height, :width], image, channel_axis)
-    return decorrelated.restore(x), p
+    p = jnp.where(decorrelated.standard.valid, p[:, :height, :width], jnp.nan)
+    return decorrelated.restore(x), from_planes(p, image, channel_axis)
 
 
 class _Votes(NamedTuple):
@@ -212,31 +247,33 @@ class _Votes(NamedTuple):
 
 
 def _vote(seen: _Seen) -> _Votes:
-    y, variance, known, rate = seen
+    y, variance, known = seen.y, seen.variance, seen.known
 
     def again(state: _Votes, _) -> tuple[_Votes, None]:
         planes = [state.z, jnp.where(known, y, state.z), variance, state.log_odds]
         limits = _MOST_DIFFERENT * mix_variances(state.variance)[:1]
         (x, p, v), _ = collaborate(vote, _VOTE, mix(state.z), planes, limits=limits, members_axis=0)
-        p, details = or_detail(p, y, x, variance, state.log_odds, state.details)
-        log_odds = log_odds_given(y, known, p, rate)
+        p = or_spot(p, y, variance, state.log_odds)
+        p, details = or_neighbour(p, y, x, variance, state.log_odds, state.details)
+        log_odds = seen.log_odds(p)
         return _Votes(x + (1 - p) * (y - x), p, log_odds, v, details), None
 
     zeros = jnp.zeros_like(y)
-    start = _Votes(y, zeros, first_log_odds(y, known, rate), variance, zeros[:, :1, :1])
+    start = _Votes(y, zeros, seen.log_odds(None), variance, zeros[:, :1, :1])
     return lax.scan(again, start, None, length=_VOTES)[0]
 
 
 def _passes(seen: _Seen, votes: _Votes, profile: Profile) -> tuple[Array, Array]:
     """The estimate, in decorrelated channels, and the probabilities of outliers."""
-    y, variance, known, rate = seen
+    y, variance = seen.y, seen.variance
     combine = partial(combine_all, mapped=True)
 
     def weigh(found: Pass, log_odds: Array, details: Array) -> tuple[Array, ...]:
         x = unmix(found.estimate)
         p = outlier_probability(y - x, variance + unmix_variances(found.noise), log_odds)
-        p, details = or_detail(p, y, x, variance, log_odds, details)
-        return x, p, log_odds_given(y, known, p, rate), details
+        p = or_spot(p, y, variance, log_odds)
+        p, details = or_neighbour(p, y, x, variance, log_odds, details)
+        return x, p, seen.log_odds(p), details
 
     p, z = votes.p, mix(votes.z)
     noise = mix_variances((1 - p) * variance + p * _VOTE_NOISE * votes.variance)

@@ -109,28 +109,33 @@ class Impulse:
         low, high = jnp.asarray(self.low, x.dtype), jnp.asarray(self.high, x.dtype)
         gaussian_key, where_key, value_key = jax.random.split(key, 3)
         level = jax.random.uniform(value_key, x.shape, x.dtype)
-        if self.values == "extremes":
-            level = jnp.round(level)
+        # Not low + level (high - low), which rounding may keep from `high` itself.
+        extreme = jnp.where(level > 0.5, high, low)
+        impulse = extreme if self.values == "extremes" else low + level * (high - low)
         hit = jax.random.uniform(where_key, x.shape, x.dtype) < jnp.asarray(self.rate, x.dtype)
-        return jnp.where(
-            hit, low + level * (high - low), Gaussian(self.sigma).sample(gaussian_key, x)
-        )
+        return jnp.where(hit, impulse, Gaussian(self.sigma).sample(gaussian_key, x))
 
     def log_likelihood(self, noisy: ArrayLike, image: ArrayLike) -> Float[Array, ""]:
         """log p(noisy | image), summed over the pixels.
 
         With `values="extremes"` the density is with respect to Lebesgue measure plus a unit mass
-        at `low` and at `high`: a pixel at one of them is an impulse almost surely.
+        at `low` and at `high`: a pixel at one of them is an impulse almost surely. At a rate of 0
+        there are no impulses, and the density is that of the Gaussian noise everywhere.
         """
         y, x = as_real_float(noisy), as_real_float(image)
         low, high = jnp.asarray(self.low, x.dtype), jnp.asarray(self.high, x.dtype)
         rate = jnp.asarray(self.rate, x.dtype)
-        gaussian = jnp.log1p(-rate) + normal_log_density(y - x, Gaussian(self.sigma).variance(x))
+        some, all_lost = rate > 0, rate >= 1
+        log_rate = jnp.log(jnp.where(some, rate, 1))
+        log_rest = jnp.where(all_lost, -jnp.inf, jnp.log1p(-jnp.where(all_lost, 0, rate)))
+        gaussian = log_rest + normal_log_density(y - x, Gaussian(self.sigma).variance(x))
         if self.values == "extremes":
-            return jnp.sum(jnp.where((y == low) | (y == high), jnp.log(rate / 2), gaussian))
-        inside = (y >= low) & (y <= high)
-        impulse = jnp.log(rate / (high - low))
-        return jnp.sum(jnp.where(inside, jnp.logaddexp(gaussian, impulse), gaussian))
+            impulse = some & ((y == low) | (y == high))
+            return jnp.sum(jnp.where(impulse, log_rate - math.log(2), gaussian))
+        impulse = some & (y >= low) & (y <= high)
+        log_density = log_rate - jnp.log(high - low)
+        mixture = jnp.logaddexp(gaussian, jnp.where(impulse, log_density, gaussian))
+        return jnp.sum(jnp.where(impulse, mixture, gaussian))
 
     def variance(self, image: ArrayLike) -> Float[Array, "..."]:
         """Var(noisy) given the image, impulses included."""

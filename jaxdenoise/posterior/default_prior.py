@@ -101,7 +101,6 @@ def _pilot(y: Array, noise: NoiseModel, channel_axis: int | None) -> Array:
     if isinstance(noise, Gaussian):
         return subspace(y, noise.sigma, channel_axis=channel_axis)
     if isinstance(noise, Impulse):
-        rate = noise.rate
-        return robust_subspace(y, noise.sigma, outlier_rate=rate, channel_axis=channel_axis)
+        return robust_subspace(y, noise, channel_axis=channel_axis)
     assert isinstance(noise, Poisson | PoissonGaussian)
     return noise.unstabilise(bm3d(noise.stabilise(y), 1.0, channel_axis=channel_axis))

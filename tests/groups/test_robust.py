@@ -1,3 +1,6 @@
+import math
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,7 +8,8 @@ from skimage import data
 from skimage.restoration import inpaint_biharmonic
 
 import jaxdenoise as jd
-from jaxdenoise.groups import outliers
+from jaxdenoise.groups import details, outliers
+from jaxdenoise.groups.lines import defective_lines
 
 SIGMA = 0.04
 
@@ -103,9 +107,108 @@ def test_mask_of_colours_is_for_all_channels(photograph):
     np.testing.assert_array_equal(flat, full)
 
 
-def test_all_missing_is_nan_and_never_a_guess():
-    out = jd.robust_subspace(np.full((9, 10), np.nan), SIGMA)
+def test_channel_without_known_pixels():
+    """Refused where the values are known, else NaN."""
+    colours = np.random.default_rng(0).random((9, 10, 2))
+    colours[..., 1] = np.nan
+    with pytest.raises(ValueError, match="channel 1 has no finite pixel"):
+        jd.robust_subspace(colours, SIGMA, channel_axis=-1)
+    with pytest.raises(ValueError, match="mask must leave a known pixel"):
+        jd.detect_outliers(colours[..., 0], SIGMA, mask=np.ones((9, 10), bool))
+    out = jax.jit(lambda x: jd.robust_subspace(x, SIGMA))(colours[..., 1])
     assert np.isnan(out).all()
+
+
+def test_parameters_that_are_nan_are_seen(photograph):
+    image = photograph[:16, :18]
+    robust = jax.jit(lambda s, r: jd.robust_subspace(image, s, outlier_rate=r))
+    assert np.isfinite(robust(SIGMA, 0.1)).all()
+    for parameters in ((np.nan, 0.1), (-SIGMA, 0.1), (SIGMA, np.nan), (SIGMA, -0.1)):
+        assert np.isnan(robust(*parameters)).all()
+
+
+def gaussian_spot(shape: tuple[int, int], centre: np.ndarray, fwhm: float) -> np.ndarray:
+    """A spot of flux 1, integrated over every pixel."""
+    scale = 2 * np.sqrt(np.log(2)) / fwhm
+    edges = (scale * (np.arange(n + 1) - 0.5 - c) for n, c in zip(shape, centre, strict=True))
+    return np.outer(*(np.diff([math.erf(e) for e in edge]) / 2 for edge in edges))
+
+
+def test_stars_keep_their_flux_and_cosmic_rays_go():
+    """Faint and bright, as sharp as is promised, over a sky with rays that are no sharper in it."""
+    rng = np.random.default_rng(0)
+    shape, sigma = (80, 84), 12.0
+    centres = np.add.outer(np.arange(4) * 19, np.zeros(4)) + 11
+    centres = np.stack([centres, centres.T], axis=-1).reshape(-1, 2) + rng.random((16, 2))
+    fluxes = np.geomspace(4000, 60000, 16)
+    stars = sum(f * gaussian_spot(shape, c, 1.8) for f, c in zip(fluxes, centres, strict=True))
+    noisy = stars + 100 + sigma * rng.normal(size=shape)
+    rays = np.zeros(shape, bool)
+    for row, column in ((2, 3), (20, 40), (60, 2), (40, 78), (59, 59)):
+        rays[row, column] = True
+        rays[row, column + 1 : column + 4 * (row % 2)] = True
+    noisy[rays] += 800
+    out, p = np.asarray(jd.robust_subspace(noisy, sigma)), jd.detect_outliers(noisy, sigma)
+    assert np.mean(np.asarray(p)[rays] > 0.5) > 0.8
+    rows, columns = np.indices(shape)
+    for flux, (y, x) in zip(fluxes, centres, strict=True):
+        near = np.hypot(rows - y, columns - x) < 4
+        # Three standard deviations of what 50 pixels of noise alone make of it, or 3 %.
+        error = abs(np.sum((out - 100 - stars)[near]))
+        assert error < max(0.03 * flux, 3 * sigma * np.sqrt(near.sum())), flux
+
+
+@pytest.mark.parametrize("value", [1020.0, 0.0])
+def test_defective_lines_are_found(value):
+    """Whole and partial, one or two pixels wide, and nothing beside them."""
+    noisy = 100 + 5 * np.random.default_rng(0).normal(size=(70, 66))
+    bad = np.zeros(noisy.shape, bool)
+    bad[:, 20] = bad[5:50, 40:42] = bad[12, 25:60] = True
+    noisy[bad] = value
+    probability = np.asarray(jd.detect_outliers(noisy, 5.0))
+    np.testing.assert_array_equal(probability > 0.5, bad)
+    restored = np.asarray(jd.robust_subspace(noisy, 5.0))
+    assert np.sqrt(np.mean(np.square(restored - 100))) < 1
+    kept = jd.detect_outliers(noisy, 5.0, outlier_rate=0.0)
+    assert np.max(kept) == 0
+
+
+def test_lines_of_the_image_are_not_defective(photograph):
+    """An edge, a blurred line, a stripe of period 2, the border, a photograph."""
+    edge = np.repeat([0.0, 1.0], 30)
+    blurred = np.convolve(np.arange(60) == 30, [0.27, 1.0, 0.27], "same")
+    stripes = np.arange(60) % 2.0
+    border = np.arange(60) == 59
+    for profile in (edge, blurred, stripes, border):
+        planes = np.tile(profile.astype(float), (60, 1))[None]
+        planes = planes + 0.01 * np.random.default_rng(0).normal(size=planes.shape)
+        given = np.ones(planes.shape, bool), np.full(planes.shape, 0.01)
+        assert not np.any(defective_lines(jnp.asarray(planes), *map(jnp.asarray, given)))
+    camera = data.camera()[None].astype(float)
+    given = np.ones(camera.shape, bool), np.full(camera.shape, 2.0)
+    assert np.mean(defective_lines(jnp.asarray(camera), *map(jnp.asarray, given))) < 1e-3
+
+
+def test_impulse_model_helps(photograph):
+    """Salt and pepper is as good as masked, random values are better told than guessed."""
+    for values, rival in (("extremes", "masked"), ("uniform", "alone")):
+        noise = jd.Impulse(0.5, 0.0, 1.0, SIGMA, values=values)
+        noisy = np.asarray(noise.sample(jax.random.key(0), photograph))
+        told = jd.psnr(jd.robust_subspace(noisy, noise), photograph, data_range=1)
+        given = {"mask": (noisy == 0) | (noisy == 1)} if rival == "masked" else {}
+        out = jd.robust_subspace(noisy, SIGMA, **given)
+        assert told > jd.psnr(out, photograph, data_range=1) - 0.1
+
+
+def test_saturated_image_is_not_salt():
+    clean = np.full((40, 40), 0.5)
+    clean[10:30, 10:30] = 1.0
+    noise = jd.Impulse(0.2, 0.0, 1.0, SIGMA)
+    noisy = np.minimum(np.asarray(noise.sample(jax.random.key(0), clean)), 1)
+    noisy = np.where((clean == 1) & (noisy > 0), 1, noisy)
+    p = np.asarray(jd.detect_outliers(noisy, noise))
+    assert np.mean(p[13:27, 13:27]) < 0.2
+    np.testing.assert_array_equal((p > 0.5)[clean < 1], np.isin(noisy, (0, 1))[clean < 1])
 
 
 def test_posterior_is_bayes_rule():
@@ -131,7 +234,7 @@ def test_details_beside_the_noise_by_bayes_rule(rng):
         np.full(y.shape, -2.0),
         np.full((1, 1, 1), 0.1),
     )
-    found, _ = outliers.or_detail(*map(jnp.asarray, (p, y, x, variance, log_odds, share)))
+    found, _ = details.or_neighbour(*map(jnp.asarray, (p, y, x, variance, log_odds, share)))
     i, j = 2, 3
     around = [(i + a, j + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
     width = 1.0 + 0.1 * np.mean([(x[0][k] - x[0, i, j]) ** 2 for k in around])
@@ -167,4 +270,4 @@ def test_lone_outlier_does_not_make_itself_likely():
 @pytest.mark.parametrize("n", [1, 2, 4, 16, 32])
 def test_sorting_network(n, rng):
     x = rng.normal(size=(n, 3, 5))
-    np.testing.assert_array_equal(outliers._sorted(jnp.asarray(x)), np.sort(x, axis=0))
+    np.testing.assert_array_equal(outliers.sorted_along_first(jnp.asarray(x)), np.sort(x, axis=0))

@@ -62,6 +62,19 @@ def test_without_noise_the_likelihood_is_a_point_mass():
     assert jd.Impulse(0.2, 0.0, 1.0, 0.0).log_likelihood(x + 0.1, x) == -jnp.inf
 
 
+def test_impulses_of_rate_zero_are_gaussian_noise():
+    image, noisy = np.full((3, 4), 0.4), np.linspace(0, 1, 12).reshape(3, 4)
+    expected = jd.Gaussian(0.3).log_likelihood(noisy, image)
+    for values in ("extremes", "uniform"):
+
+        def score(rate, values=values):
+            return jd.Impulse(rate, 0.0, 1.0, 0.3, values=values).log_likelihood(noisy, image)
+
+        np.testing.assert_allclose(score(0.0), expected, rtol=1e-12)
+        for rate in (0.0, 0.2):
+            assert np.isfinite(jax.grad(score)(rate))
+
+
 def test_dtype_is_kept(model):
     image = np.full((4, 4), 0.5, np.float32)
     for out in (

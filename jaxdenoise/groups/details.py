@@ -1,0 +1,126 @@
+"""Details: pixels without similar patches that still belong to the image.
+
+Two hypotheses compete with "outlier" at such a pixel. It may resemble its neighbours, or it may be
+part of a spot, such as a star, that is no sharper than the image's point-spread function.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxdenoise.groups.outliers import sorted_along_first
+
+# Bounds on the fraction of pixels that are isolated details.
+_FEWEST_DETAILS, _MOST_DETAILS = 0.02, 0.5
+# Extra width of the neighbour densities, as a fraction of the local contrast.
+_CONTRAST = 0.1
+# Weight of a neighbour that is itself an outlier: small, so that a cosmic-ray track does not
+# support itself, but not 0, so that a detail of several pixels can.
+_OUTLIERS_COUNT = 0.05
+# Prior odds of a pixel in a spot. At 1e-3 random impulses that cluster by chance pass as spots.
+_SPOT_PRIOR = 1e-4
+# Full width at half maximum of the sharpest spot, in pixels. The margin to 1.8 absorbs the noise.
+_SHARPEST = 1.5
+# Number of times that the sharpness of a spot is limited by that of its own neighbours.
+_LIMITINGS = 3
+# A logistic function of this slope approximates the normal distribution function.
+_LOGISTIC = 1.702
+# Offsets of the ring around a pixel that shows the background.
+_RING = np.array([(-3, 0), (-2, 2), (0, 3), (2, 2), (3, 0), (2, -2), (0, -3), (-2, -2)])
+# The first four have their opposites, in reverse, in the others.
+_NEIGHBOURS = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
+# Steps along the axes to the first four.
+_STEPS = np.array([2, 1, 2, 1])
+
+
+def _pair_ratio(fwhm: float) -> float:
+    """The neighbours of a centred Gaussian spot along an axis, relative to its central pixel."""
+    scale = math.sqrt(4 * math.log(2)) / fwhm
+    centre = math.erf(0.5 * scale)
+    return (math.erf(1.5 * scale) - centre) / (2 * centre)
+
+
+_RATIO = _pair_ratio(_SHARPEST)
+
+
+def or_neighbour(
+    p: Array, y: Array, x: Array, variance: Array, log_odds: Array, share: Array
+) -> tuple[Array, Array]:
+    """p(outlier | y) if a pixel without similar patches may resemble its neighbours.
+
+    Such a pixel has the mean of eight Cauchy densities. They are centred at the neighbours, and as
+    wide as the noise of two pixels plus some of the contrast that x has there; neighbours that are
+    outliers hardly count. The density, times `share`, (C, 1, 1), is added to N, so that 1 / p
+    grows. Returns p and the new estimate of the share of details.
+    """
+    contrast = jnp.mean(jnp.square(_shifted(x, _NEIGHBOURS) - x[None]), axis=0)
+    width = 2 * variance + _CONTRAST * contrast
+    count = 1 - (1 - _OUTLIERS_COUNT) * _shifted(p, _NEIGHBOURS)
+    kernel = jnp.sum(
+        count / (1 + jnp.square(_shifted(y, _NEIGHBOURS) - y[None]) / width[None]), axis=0
+    )
+    density = kernel / (8 * math.pi * jnp.sqrt(width))
+    odds = share * density * jnp.exp(-jnp.clip(log_odds, -60, 60))
+    p = p / (1 + p * odds)
+    details, good = (jnp.sum(a, axis=(1, 2), keepdims=True) for a in (p * odds, 1 - p))
+    share = details / jnp.where(good > 0, good, 1)
+    return p, jnp.clip(share, _FEWEST_DETAILS, _MOST_DETAILS)
+
+
+def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
+    r"""p(outlier | y) if a pixel may be part of a spot, bright or dark.
+
+    In any image of sources that are blurred by a Gaussian point-spread function of scale s, the
+    mean of two opposite neighbours is at least $r = e^{-d^2 / 2 s^2}$ times the pixel between
+    them, at the distance d and above any background that bounds the image from below. A single
+    outlier and a track violate this in some direction. Several that touch by chance violate it
+    somewhere, so the bound is applied to the neighbours first. The excess beyond the bound is
+    compared with the noise.
+
+    The neighbours are evidence too. Without a spot, those that x does not explain, by their `p`,
+    would all be outliers.
+    """
+    twice = (jnp.concatenate([a, a]) for a in (jnp.sqrt(variance), p, jnp.clip(log_odds, -60, 60)))
+    deviation, p_around, odds_around = twice
+    ring = sorted_along_first(_shifted(y, _RING))
+    # Quartiles, not the median: beside a wide saturated core half of the ring is not background.
+    excess = jnp.concatenate([y - (ring[1] + ring[2]) / 2, (ring[5] + ring[6]) / 2 - y])
+    excess = jnp.maximum(excess, 0)
+    ratio = jnp.asarray(_RATIO ** _STEPS[:, None, None, None], y.dtype)
+    deviation = deviation[None]
+    noise = math.sqrt(0.5) / ratio
+
+    def bounds(level: Array) -> Array:
+        """What the neighbours in each of the four directions allow."""
+        around = _shifted(level, _NEIGHBOURS)
+        return (around[:4] + around[:3:-1]) / (2 * ratio)
+
+    def limit(level: Array, _) -> tuple[Array, None]:
+        allowed = jnp.min(bounds(level) + noise * deviation, axis=0)
+        return jnp.minimum(level, allowed), None
+
+    level = lax.scan(limit, excess, None, length=_LIMITINGS)[0]
+    beyond = (excess[None] - bounds(level)) / (deviation * jnp.sqrt(1 + jnp.square(noise)))
+    size = excess + deviation[0]
+    part = jnp.clip(_shifted(level, _NEIGHBOURS) / size[None], 0, 1)
+    surprise = jnp.maximum(-_shifted(odds_around, _NEIGHBOURS) - jnp.log(size)[None], 0)
+    evidence = jnp.sum(part * surprise * _shifted(p_around, _NEIGHBOURS), axis=0)
+    fits = jnp.sum(jax.nn.log_sigmoid(-_LOGISTIC * beyond), axis=0)
+    log_spot = math.log(_SPOT_PRIOR) - jnp.log(size) + fits + evidence
+    log_spot = jnp.where(2 * y > ring[3] + ring[4], *jnp.split(log_spot, 2))
+    return p / (1 + p * jnp.exp(jnp.clip(log_spot - log_odds, -60, 60)))
+
+
+def _shifted(planes: Array, offsets: np.ndarray) -> Array:
+    """(C, H, W) at every offset, mirrored at the borders, (offsets, C, H, W)."""
+    most = int(np.max(np.abs(offsets)))
+    wide = jnp.pad(planes, ((0, 0), (most, most), (most, most)), mode="reflect")
+
+    def at(offset: Array) -> Array:
+        return lax.dynamic_slice(wide, (np.int32(0), offset[0], offset[1]), planes.shape)
+
+    # A loop compiles several times faster than as many slices.
+    return lax.map(at, jnp.asarray(most + offsets, jnp.int32))

@@ -1,0 +1,54 @@
+"""Outliers of which the noise model `Impulse` gives rate and density."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxdenoise._core.window import run_sum
+from jaxdenoise.groups.outliers import log_odds_of_model
+from jaxdenoise.noise import Impulse
+
+# Side of the square that shows whether the image is saturated, and the log odds against that
+# before the square is seen: where half of the pixels are impulses some squares look saturated.
+_SIDE = 5
+_AGAINST_SATURATED = 10.0
+
+
+def check_scalars(noise: Impulse) -> None:
+    for name in ("rate", "low", "high"):
+        if shape := np.shape(getattr(noise, name)):
+            raise ValueError(f"{name} of Impulse must be a scalar, got shape {shape}")
+
+
+def at_extremes(planes: Array, rate: Array, noise: Impulse) -> Array:
+    """Which pixels of (C, H, W) are salt or pepper; none for impulses of random value.
+
+    A pixel of the image has exactly one of these values only where the image is clipped. There all
+    pixels but rate / 2 have it, elsewhere rate / 2 of them: the number of them in a square decides.
+    """
+    found = jnp.zeros(planes.shape, bool)
+    if noise.values != "extremes":
+        return found
+    half, pixels = _SIDE // 2, _SIDE**2
+    share = jnp.clip(rate / 2, 1e-6, 0.499)
+    most = (pixels + _AGAINST_SATURATED / jnp.log((1 - share) / share)) / 2
+    for value in (noise.low, noise.high):
+        there = planes == jnp.asarray(value, planes.dtype)
+        around = jnp.pad(there, ((0, 0), (half, half), (half, half)), mode="reflect")
+        around = around.astype(planes.dtype)
+        count = run_sum(run_sum(around, _SIDE, 1), _SIDE, 2)
+        found = found | (there & (count < most))
+    return found
+
+
+def impulse_log_odds(
+    y: Array, known: Array, rate: Array, low: Array, high: Array, values: str
+) -> Array:
+    """Log odds of impulses between `low` and `high` at every pixel of (C, H, W).
+
+    `known` pixels of an image with salt and pepper are none: `at_extremes` has found them all.
+    """
+    density = jnp.zeros_like(y)
+    if values == "uniform":
+        density = jnp.where((y >= low) & (y <= high), 1 / (high - low), density)
+    return log_odds_of_model(rate, density, known)

@@ -1,0 +1,71 @@
+"""Defective lines: rows and columns of a sensor, whole or in part, that hold something else."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+# A line stands out by more than this many standard deviations of the noise, on both sides.
+_STANDS_OUT = 3
+# The excess of the pixels beside a line over those further away, as a fraction of its height, at
+# most, but for the noise. A point-spread function of 1.5 pixels full width leaves 0.37 of a line
+# there, and sharpening leaves a negative excess.
+_BESIDE = 0.1
+# Widths of lines that are looked for, in pixels.
+_WIDTHS = 1, 2
+# Net number of pixels that stand out in a run, one that does not counting as `_GAP`.
+_SHORTEST, _GAP = 24, -2
+
+
+def defective_lines(y: Array, known: Array, deviation: Array) -> Array:
+    """Which pixels of (C, H, W) are in a defective row or column.
+
+    Such a line is one or two pixels wide, along the axes, and brighter or darker than both sides,
+    on which it leaves no trace. The blur or sharpening of a line of the image itself leaves one.
+    The run of such pixels may have gaps, where the image happens to look like the line. The first
+    and the last row and column have but one side and count as image.
+    """
+    columns = _defective_columns(y, known, deviation)
+    rows = _defective_columns(*(jnp.swapaxes(a, 1, 2) for a in (y, known, deviation)))
+    return columns | jnp.swapaxes(rows, 1, 2)
+
+
+def _defective_columns(y: Array, known: Array, deviation: Array) -> Array:
+    width = y.shape[2]
+    found = jnp.zeros_like(known)
+    for size in _WIDTHS:
+        wide = jnp.pad(jnp.concatenate([y, -y]), ((0, 0), (0, 0), (2, size + 1)), mode="edge")
+        at = [wide[:, :, i : i + width] for i in range(size + 4)]
+        inside, beside, far = at[2:-2], (at[1], at[-2]), (at[0] + at[-1]) / 2
+        height = sum(inside) / size - far
+        noise = jnp.concatenate([deviation, deviation])
+        least = _STANDS_OUT * noise
+        between = jnp.minimum(inside[0], inside[-1]) - jnp.maximum(*beside)
+        trace = sum(beside) / 2 - far
+        two_sides = (np.arange(width) > 0) & (np.arange(width) < width - size)
+        line = (between > least) & (height > least) & jnp.asarray(two_sides)[None, None]
+        line = line & (jnp.abs(trace) < _BESIDE * height + noise)
+        score = jnp.where(line, 1, _GAP)
+        score = jnp.where(jnp.concatenate([known, known]), score, 0)
+        run = jnp.any(_runs(score).reshape(2, *y.shape), axis=0)
+        for step in range(size):
+            found = found | jnp.pad(run, ((0, 0), (0, 0), (step, 0)))[:, :, :width]
+    return found
+
+
+def _runs(score: Array) -> Array:
+    """Where along axis 1 a sum of consecutive scores that starts and ends here is large enough.
+
+    The largest sums that end and that begin at a pixel follow from those before and after it.
+    """
+
+    def extend(total: Array, here: Array) -> tuple[Array, Array]:
+        total = jnp.maximum(total + here, 0)
+        return total, total
+
+    along = jnp.moveaxis(score, 1, 0)
+    zeros = jnp.zeros_like(along[0])
+    ending, beginning = (
+        lax.scan(extend, zeros, along, reverse=reverse)[1] for reverse in (False, True)
+    )
+    inside = (ending > 0) & (beginning > 0)
+    return jnp.moveaxis(inside & (ending + beginning - along >= _SHORTEST), 0, 1)
