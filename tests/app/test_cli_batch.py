@@ -117,7 +117,10 @@ def test_names_that_are_no_lines(denoise, noisy):
     assert line.startswith(r"a\nb.png: tv")
     assert line.endswith(r"-> out/a\nb.png")
     (line,) = done.err.splitlines()
-    assert line == r"jaxdenoise: error: bad\x1b[31m\n.png: not a PNG, TIFF, JPEG or NPY file"
+    assert (
+        line
+        == r"jaxdenoise: error: bad\x1b[31m\n.png: not a PNG, TIFF, JPEG, NPY, BMP or WebP file"
+    )
 
 
 def test_an_output_that_appears_meanwhile_stays(denoise, photos, monkeypatch):

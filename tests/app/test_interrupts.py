@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -40,14 +41,25 @@ def ended(process: subprocess.Popen, number: int) -> tuple[int, str, float]:
     return process.returncode, errors, time.perf_counter() - start
 
 
-def python(code: str, **given) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **given,
-    )
+# A shell has its background jobs ignore Ctrl-C, and their children with them.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
+@pytest.fixture
+def python() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start a process that runs some code, and does not outlive the test."""
+    processes = []
+
+    def start(code: str, **given) -> subprocess.Popen:
+        command = [sys.executable, "-c", HEARS_CTRL_C + code]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, **pipes, **given))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +70,7 @@ def python(code: str, **given) -> subprocess.Popen:
         ("SIGTERM", "compute", 143, "terminated"),
     ],
 )
-def test_a_signal_ends_the_process(tmp_path, name, where, status, word):
+def test_a_signal_ends_the_process(python, tmp_path, name, where, status, word):
     process = python(COMPUTING.format(where=where), cwd=tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -69,7 +81,7 @@ def test_a_signal_ends_the_process(tmp_path, name, where, status, word):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_pipe_does_not_hold_it(tmp_path):
+def test_a_full_pipe_does_not_hold_it(python):
     code = """
 import os, sys, time
 from jaxdenoise.app.interrupts import ended_by_signals
@@ -95,7 +107,7 @@ with ended_by_signals():
     process.communicate()
 
 
-def test_during_imports_the_signal_itself_ends_it():
+def test_during_imports_the_signal_itself_ends_it(python):
     code = """
 import os, signal, sys, time
 class Interrupted:
@@ -112,7 +124,7 @@ jaxdenoise_command.main()
     assert (process.returncode, errors) == (-signal.SIGINT, "")
 
 
-def test_what_the_parent_ignores_stays_ignored():
+def test_what_the_parent_ignores_stays_ignored(python):
     code = """
 import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
