@@ -152,7 +152,7 @@ def _plan_stdout(
     if several:
         raise InputError(f"{option} -: standard output takes one image; name a folder for several")
     extension = pipes.format_of(sources[0])
-    if extension in PNG + JPEG and bit_depth == "32f":
+    if extension in PNG + JPEG + READ_ONLY and bit_depth == "32f":
         extension = ".tif"
     target = pipes.spooled_stdout(extension if extension in EXTENSIONS else ".png")
     return Plan([Job(sources[0], target)], to_stdout=True)
