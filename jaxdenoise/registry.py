@@ -15,9 +15,9 @@ from jaxdenoise._core.checks import (
     check_choice,
     check_count,
     check_image,
-    check_precision,
     check_scalar,
 )
+from jaxdenoise._core.content import check_precision
 from jaxdenoise._core.planes import as_float, float_dtype
 from jaxdenoise.filters import bilateral, mean_shift, nlm, steering, tv
 from jaxdenoise.filters.bilateral import default_sigma_range as bilateral_range

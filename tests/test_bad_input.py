@@ -1,5 +1,10 @@
 """Bad input gives one error, at trace time, that names the argument."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +12,9 @@ import pytest
 
 import jaxdenoise as jd
 from jaxdenoise._core import checks
+from tests.conftest import FAST_TO_COMPILE
+
+ROOT = Path(__file__).parent.parent
 
 IMAGE = np.zeros((8, 9))
 CASES = {
@@ -196,3 +204,13 @@ def test_arrays_that_jax_would_cut_or_refuse(rng):
     masked = jd.tv(np.ma.masked_array(counts, missing), 10.0)
     absent = np.where(missing, np.nan, counts).astype(np.float32)
     np.testing.assert_array_equal(masked, jd.tv(absent, 10.0))
+
+
+def test_wrong_arguments_are_named_or_harmless():
+    """Seventeen wrong values for every argument of twenty public functions."""
+    command = [sys.executable, "-m", "tests.arguments"]
+    flags = os.environ | {"XLA_FLAGS": FAST_TO_COMPILE}
+    done = subprocess.run(
+        command, cwd=ROOT, env=flags, check=True, capture_output=True, text=True, timeout=200
+    )
+    assert not done.stdout

@@ -14,14 +14,13 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxdenoise._core.content import check_content, check_precision
 from jaxdenoise._core.planes import native
 
 _NUMBERS = (bool, int, float, complex, np.generic, jax.Array)
 _LARGEST_COUNT = 2**31 - 1
 # At most so many pixels long, beside axes of at least so many, an axis may be one of channels.
 _FEW, _MANY = 4, 16
-# The fewest steps of float32 that the range of an image must have.
-_LEVELS = 64
 
 
 def check_image(
@@ -105,7 +104,7 @@ def check_channel_axis(channel_axis: object, ndim: int, *, name: str = "image") 
     if not _is_integer(channel_axis) or not -ndim <= channel_axis < ndim:
         raise ValueError(
             f"channel_axis must be None or an axis of {name}, which has {ndim} axes, "
-            f"got {channel_axis!r}"
+            f"got {_shown(channel_axis)}"
         )
 
 
@@ -129,6 +128,12 @@ def check_broadcasts(value: ArrayLike, image: ArrayLike, *, name: str = "sigma")
             f"{name} must be a scalar or broadcast to the image's shape {shape}, "
             f"got shape {np.shape(value)}"
         )
+
+
+def check_finite(value: Any, *, name: str) -> None:
+    if known(value) and not np.all(np.isfinite(np.asarray(value))):
+        shown = value if np.ndim(value) == 0 else "an array with non-finite values"
+        raise ValueError(f"{name} must be finite, got {shown}")
 
 
 def check_nonnegative(value: Any, *, name: str = "sigma") -> None:
@@ -183,13 +188,20 @@ def check_positive_scalar(value: Any, *, name: str) -> ArrayLike:
     return value
 
 
+def _shown(value: object) -> str:
+    """On one line, arrays by their shapes."""
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim:
+        return f"an array of shape {value.shape}"
+    return " ".join(repr(value).split())
+
+
 def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_odd(size: object, *, name: str) -> None:
     if not _is_integer(size) or not 1 <= size <= _LARGEST_COUNT or size % 2 == 0:
-        raise ValueError(f"{name} must be an odd positive integer, got {size!r}")
+        raise ValueError(f"{name} must be an odd positive integer, got {_shown(size)}")
 
 
 def check_sizes(
@@ -203,7 +215,7 @@ def check_sizes(
     sizes = default[axes] if size is None else size
     sizes = sizes if isinstance(sizes, tuple | list) else (sizes,) * axes
     if len(sizes) != axes:
-        raise ValueError(f"{name} must be one odd integer or {axes} of them, got {size!r}")
+        raise ValueError(f"{name} must be one odd integer or {axes} of them, got {_shown(size)}")
     for each in sizes:
         check_odd(each, name=name)
     return tuple(map(int, sizes))
@@ -211,13 +223,20 @@ def check_sizes(
 
 def check_count(count: object, *, name: str) -> None:
     if not _is_integer(count) or not 1 <= count <= _LARGEST_COUNT:
-        raise ValueError(f"{name} must be a positive integer of 32 bits, got {count!r}")
+        raise ValueError(f"{name} must be a positive integer of 32 bits, got {_shown(count)}")
 
 
 def check_choice(choice: object, choices: tuple, *, name: str) -> None:
     is_one = isinstance(choice, str) or _is_integer(choice)
     if not is_one or choice not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {choice!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, got {_shown(choice)}"
+        )
+
+
+def check_flag(flag: object, *, name: str) -> None:
+    if not isinstance(flag, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {_shown(flag)}")
 
 
 def check_parameter(value: Any, image: ArrayLike, *, name: str) -> Any:
@@ -237,39 +256,5 @@ def check_denoiser_input(
     image = check_image(image, channel_axis=channel_axis, ndim=ndim)
     if sigma is None:
         raise ValueError("sigma must be a number or a map, got None; `denoise` estimates it")
-    _check_content(image, channel_axis)
+    check_content(image, channel_axis)
     return image, check_parameter(sigma, image, name="sigma")
-
-
-def check_precision(image: Any) -> None:
-    """Differences of numbers that are wider than float32 must be left in it, if JAX computes so."""
-    if not isinstance(image, np.ndarray) or not _is_narrowed(image.dtype):
-        return
-    numbers = image[np.isfinite(image)]
-    if not numbers.size:
-        return
-    low, high = float(numbers.min()), float(numbers.max())
-    step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
-    if 0 < high - low < _LEVELS * step:
-        raise ValueError(
-            f"image ranges from {low:.12g} to {high:.12g}, of which float32 keeps steps of "
-            f"{step:g}; subtract an offset, or use float64 and jax_enable_x64"
-        )
-
-
-def _is_narrowed(dtype: np.dtype) -> bool:
-    if dtype.kind == "f":
-        return dtype.itemsize > 4 and jax.dtypes.canonicalize_dtype(dtype) == np.float32
-    return dtype.kind in "iu" and dtype.itemsize > 2
-
-
-def _check_content(image: ArrayLike, channel_axis: int | None) -> None:
-    """Something must be known of every channel, in arrays that are in the host's memory anyway."""
-    if isinstance(image, np.ndarray) and jnp.issubdtype(image.dtype, jnp.floating):
-        spatial = tuple(range(image.ndim))
-        if channel_axis is not None:
-            spatial = tuple(np.delete(spatial, channel_axis).tolist())
-        empty = ~np.any(np.isfinite(image), axis=spatial)
-        if np.any(empty):
-            where = "image has" if channel_axis is None else f"channel {np.argmax(empty)} has"
-            raise ValueError(f"{where} no finite pixel: nothing is known of it")

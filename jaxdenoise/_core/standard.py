@@ -62,7 +62,7 @@ def standardise(
     valid = jnp.ones((), bool)
     for value in parameters:
         if value is not None:
-            value = jnp.asarray(value)
+            value = jnp.asarray(value).astype(planes.dtype)
             valid &= jnp.all(jnp.isfinite(value) & (value >= 0))
     scale, inverse = spread * largest, inverse_spread * inverse
     planes = (planes - offset) * inverse

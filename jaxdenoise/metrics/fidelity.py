@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_positive, check_real, check_same_shape
+from jaxdenoise._core.checks import check_positive_scalar, check_real, check_same_shape
 from jaxdenoise._core.planes import compute_dtype
 
 
@@ -20,9 +20,8 @@ def mse(a: ArrayLike, b: ArrayLike) -> Float[Array, ""]:
 
     **Raises:** `ValueError` if the shapes differ; `TypeError` for complex images.
     """
+    a, b = check_real(a, name="a"), check_real(b, name="b")
     check_same_shape(a, b, ("a", "b"))
-    check_real(a, name="a")
-    check_real(b, name="b")
     dtype = jnp.promote_types(compute_dtype(a), compute_dtype(b))
     return jnp.mean(jnp.square(jnp.asarray(a).astype(dtype) - jnp.asarray(b).astype(dtype)))
 
@@ -40,7 +39,7 @@ def psnr(a: ArrayLike, b: ArrayLike, *, data_range: ArrayLike) -> Float[Array, "
 
     **Raises:** `ValueError` if the shapes differ or `data_range` is not positive.
     """
-    check_positive(data_range, name="data_range")
+    data_range = check_positive_scalar(data_range, name="data_range")
     error = mse(a, b)
     differ = error != 0
     ratio = jnp.square(jnp.asarray(data_range, error.dtype)) / jnp.where(differ, error, 1)

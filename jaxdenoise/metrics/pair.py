@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.checks import check_image, check_positive, check_same_shape
+from jaxdenoise._core.checks import check_image, check_positive_scalar, check_same_shape
 from jaxdenoise._core.planes import to_planes
 
 
@@ -21,7 +21,7 @@ def planes_of_pair(
     check_same_shape(a, b, ("a", "b"))
     check_image(a, channel_axis=channel_axis, ndim=ndim, name="a")
     check_image(b, channel_axis=channel_axis, ndim=ndim, name="b")
-    check_positive(data_range, name="data_range")
+    data_range = check_positive_scalar(data_range, name="data_range")
     x, y = to_planes(a, channel_axis), to_planes(b, channel_axis)
     if min(x.shape[1:]) < smallest:
         raise ValueError(

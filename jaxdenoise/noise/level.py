@@ -10,7 +10,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_image
+from jaxdenoise._core.checks import check_flag, check_image
+from jaxdenoise._core.content import check_content
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.planes import float_dtype, to_planes
 from jaxdenoise._core.safe import safe_sqrt
@@ -95,7 +96,9 @@ def estimate_sigma(
     Donoho & Johnstone, Biometrika 1994 (the median absolute deviation). Dempster, Laird & Rubin,
     JRSS B 1977 (fitting a mixture).
     """
+    check_flag(outliers, name="outliers")
     image = check_image(image, channel_axis=channel_axis, ndim=(2,) if outliers else (2, 3))
+    check_content(image, channel_axis)
     return _estimate_sigma(image, outliers, channel_axis)
 
 

@@ -8,11 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
-from jaxdenoise._core.checks import check_choice, check_nonnegative, check_real
+from jaxdenoise._core.checks import (
+    check_choice,
+    check_finite,
+    check_nonnegative,
+    check_real,
+    known,
+)
 from jaxdenoise._core.planes import as_float
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import safe_divide
@@ -99,8 +104,10 @@ class Impulse:
             check_real(getattr(self, name), name=name)
         check_nonnegative(self.rate, name="rate")
         check_nonnegative(self.sigma, name="sigma")
+        check_finite(self.low, name="low")
+        check_finite(self.high, name="high")
         check_choice(self.values, ("extremes", "uniform"), name="values")
-        if not isinstance(self.rate, Tracer) and np.any(np.asarray(self.rate) > 1):
+        if known(self.rate) and np.any(np.asarray(self.rate) > 1):
             raise ValueError(f"rate must be a probability, got {self.rate}")
 
     def sample(self, key: PRNGKeyArray, image: ArrayLike) -> Float[Array, "..."]:

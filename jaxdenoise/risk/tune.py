@@ -115,7 +115,9 @@ def tune(
         raise ValueError(f"reach must be a number, at least 1, got {reach!r}")
     given, denoiser = denoiser, find(denoiser)
     if parameters is None:
-        parameters = _defaults(given, noise, 1 if channel_axis is None else y.shape[channel_axis])
+        channels = 1 if channel_axis is None else y.shape[channel_axis]
+        axes = y.ndim - (channel_axis is not None)
+        parameters = _defaults(given, noise, channels, axes)
     _check_start(parameters)
     if not callable(objective):
         check_choice(objective, ("sure", "j_invariant"), name="objective")
@@ -145,7 +147,7 @@ def tune(
     return _tune(task, optimizer, reach, steps, callback, y, noise, start, key)
 
 
-def _defaults(denoiser: object, noise: Any, channels: int) -> dict[str, Array]:
+def _defaults(denoiser: object, noise: Any, channels: int, axes: int) -> dict[str, Array]:
     if not isinstance(denoiser, str) or noise is None:
         what = "a function" if noise is not None else "noise=None"
         raise ValueError(f"parameters must be given for {what}, got None")
@@ -153,7 +155,7 @@ def _defaults(denoiser: object, noise: Any, channels: int) -> dict[str, Array]:
         noise = noise.sigma
     # Behind a transform the noise is 1.
     sigma = 1.0 if isinstance(noise, NoiseModel) else safe_sqrt(jnp.mean(jnp.square(noise)))
-    return strengths(denoiser, sigma, channels=channels)
+    return strengths(denoiser, sigma, channels=channels, axes=axes)
 
 
 def _check_start(parameters: Any) -> None:
