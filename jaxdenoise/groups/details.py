@@ -111,7 +111,7 @@ def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
     fits = jnp.sum(jax.nn.log_sigmoid(-_LOGISTIC * beyond), axis=0)
     log_spot = math.log(_SPOT_PRIOR) - jnp.log(size) + fits + evidence
     log_spot = jnp.where(2 * y > ring[3] + ring[4], *jnp.split(log_spot, 2))
-    return p / (1 + p * jnp.exp(jnp.clip(log_spot - log_odds, -60, 60)))
+    return p / (1 + p * jnp.exp(jnp.clip(log_spot - log_odds, -30, 30)))
 
 
 def _shifted(planes: Array, offsets: np.ndarray) -> Array:

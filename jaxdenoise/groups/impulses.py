@@ -5,6 +5,7 @@ import numpy as np
 from jax import Array
 
 from jaxdenoise._core.window import run_sum
+from jaxdenoise.groups.collaborate import Decorrelated, unmix
 from jaxdenoise.groups.outliers import log_odds_of_model
 from jaxdenoise.noise import Impulse
 
@@ -20,7 +21,7 @@ def check_scalars(noise: Impulse) -> None:
             raise ValueError(f"{name} of Impulse must be a scalar, got shape {shape}")
 
 
-def at_extremes(planes: Array, rate: Array, noise: Impulse) -> Array:
+def at_extremes(planes: Array, noise: Impulse) -> Array:
     """Which pixels of (C, H, W) are salt or pepper; none for impulses of random value.
 
     A pixel of the image has exactly one of these values only where the image is clipped. There all
@@ -30,7 +31,7 @@ def at_extremes(planes: Array, rate: Array, noise: Impulse) -> Array:
     if noise.values != "extremes":
         return found
     half, pixels = _SIDE // 2, _SIDE**2
-    share = jnp.clip(rate / 2, 1e-6, 0.499)
+    share = jnp.clip(jnp.asarray(noise.rate, planes.dtype) / 2, 1e-6, 0.499)
     most = (pixels + _AGAINST_SATURATED / jnp.log((1 - share) / share)) / 2
     for value in (noise.low, noise.high):
         there = planes == jnp.asarray(value, planes.dtype)
@@ -41,14 +42,18 @@ def at_extremes(planes: Array, rate: Array, noise: Impulse) -> Array:
     return found
 
 
-def impulse_log_odds(
-    y: Array, known: Array, rate: Array, low: Array, high: Array, values: str
-) -> Array:
-    """Log odds of impulses between `low` and `high` at every pixel of (C, H, W).
+def impulse_log_odds(decorrelated: Decorrelated, known: Array, noise: Impulse) -> Array:
+    """Log odds of impulses at every pixel of (C, H, W), in the image's own channels.
 
     `known` pixels of an image with salt and pepper are none: `at_extremes` has found them all.
     """
-    density = jnp.zeros_like(y)
-    if values == "uniform":
-        density = jnp.where((y >= low) & (y <= high), 1 / (high - low), density)
-    return log_odds_of_model(rate, density, known)
+    y, standard = unmix(decorrelated.planes), decorrelated.standard
+    rate = jnp.asarray(noise.rate, y.dtype)
+    if noise.values == "extremes":
+        return log_odds_of_model(rate, jnp.zeros_like(y), known)
+    low, high = (
+        (jnp.asarray(value, y.dtype) - standard.offset) * standard.inverse / decorrelated.unit
+        for value in (noise.low, noise.high)
+    )
+    inside = (y >= low) & (y <= high)
+    return log_odds_of_model(rate, jnp.where(inside, 1 / (high - low), 0), known)

@@ -21,8 +21,8 @@ def defective_lines(y: Array, known: Array, deviation: Array) -> Array:
 
     Such a line is one or two pixels wide, along the axes, and brighter or darker than both sides,
     on which it leaves no trace. The blur or sharpening of a line of the image itself leaves one.
-    The run of such pixels may have gaps, where the image happens to look like the line. The first
-    and the last row and column have but one side and count as image.
+    The run of such pixels may have gaps, where the image happens to look like the line. The two
+    outermost rows and columns have too little on one side and count as image.
     """
     columns = _defective_columns(y, known, deviation)
     rows = _defective_columns(*(jnp.swapaxes(a, 1, 2) for a in (y, known, deviation)))
@@ -41,9 +41,12 @@ def _defective_columns(y: Array, known: Array, deviation: Array) -> Array:
         least = _STANDS_OUT * noise
         between = jnp.minimum(inside[0], inside[-1]) - jnp.maximum(*beside)
         trace = sum(beside) / 2 - far
-        two_sides = (np.arange(width) > 0) & (np.arange(width) < width - size)
+        two_sides = (np.arange(width) > 1) & (np.arange(width) < width - size - 1)
         line = (between > least) & (height > least) & jnp.asarray(two_sides)[None, None]
-        line = line & (jnp.abs(trace) < _BESIDE * height + noise)
+        tolerance = _BESIDE * height + noise
+        # Two columns that differ are one line of the image, blurred and between them.
+        uneven = jnp.abs(inside[0] - inside[-1])
+        line = line & (jnp.abs(trace) < tolerance) & (uneven < tolerance + noise)
         score = jnp.where(line, 1, _GAP)
         score = jnp.where(jnp.concatenate([known, known]), score, 0)
         run = jnp.any(_runs(score).reshape(2, *y.shape), axis=0)

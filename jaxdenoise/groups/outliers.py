@@ -32,7 +32,8 @@ _MEDIAN_SQUARE, _LOWER_SQUARE = 0.4549364231195724, 0.16180511505133233
 _FREEDOM = 20
 # What the variance counts by which members of a group differ: part of it is outliers.
 _SPREAD = 0.2
-# Of that, in variances of the noise: squares of a patch's noise energy must not overflow.
+# Its bound, in variances of the noise, and that of a patch in the weights: squares of a patch's
+# energy must not overflow, nor those of 1 / weights in a gradient.
 _LARGEST = 1e6
 # A patch is unlike its group where its residuals have more than so many times the noise's variance.
 _UNLIKE = 3
@@ -84,7 +85,7 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     spread = mean(jnp.square(y - consensus), good, noise) - noise
     v = variance + _SPREAD * jnp.clip(spread, 0, _LARGEST * noise)
     of_patch = jnp.mean(variance + estimated, axis=(0, 2), keepdims=True)[..., 0]
-    weights = jnp.broadcast_to(1 / of_patch, y.shape[:2])
+    weights = jnp.broadcast_to(1 / jnp.minimum(of_patch, _LARGEST), y.shape[:2])
     return [jnp.broadcast_to(consensus, y.shape), p, v], weights, []
 
 
