@@ -56,8 +56,8 @@ def _check_photons(values: np.ndarray, gain: float, dtype: np.dtype) -> None:
     darkest = float(np.nanmin(values, initial=0))
     if darkest < 0:
         raise InputError(
-            f"its darkest pixel, {darkest:g}, is below 0, which no count is; add the background "
-            f"back, or give --noise poisson-gaussian"
+            f"it has counts below 0, down to {darkest:g}; add the background back, or give "
+            f"--noise poisson-gaussian"
         )
     brightest = float(np.nanmax(values))
     if 0 < brightest < 0.99 * gain:

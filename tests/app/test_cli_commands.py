@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import jaxdenoise as jd
-from jaxdenoise.app import commands, options
+from jaxdenoise.app import options, report
 from jaxdenoise.files.errors import InputError
 
 
@@ -104,7 +104,7 @@ def test_counts_below_0_are_refused(denoise):
     np.save("in.npy", np.full((20, 24), -0.5, np.float32))
     options = ["--noise", "poisson", "--gain", 1]
     denoise("in.npy", "-o", "out.npy", *options).failed_with(
-        "in.npy: its darkest pixel, -0.5, is below 0", "poisson-gaussian"
+        "in.npy: it has counts below 0, down to -0.5", "poisson-gaussian"
     )
 
 
@@ -281,6 +281,6 @@ def test_errors_of_the_parser_are_one_line(run):
 
 
 def test_data_range_of_metrics():
-    assert commands._data_range(np.zeros((2, 2)), np.dtype(np.uint16)) == 65535
-    assert commands._data_range(np.array([0, 0.5]), np.dtype(np.float32)) == 1
-    assert commands._data_range(np.array([-2.0, 5.0]), np.dtype(np.float32)) == 7
+    assert report.data_range(np.zeros((2, 2)), np.dtype(np.uint16)) == 65535
+    assert report.data_range(np.array([0, 0.5]), np.dtype(np.float32)) == 1
+    assert report.data_range(np.array([-2.0, 5.0]), np.dtype(np.float32)) == 7
