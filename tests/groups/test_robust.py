@@ -174,7 +174,7 @@ def test_defective_lines_are_found(value):
 
 
 def test_lines_of_the_image_are_not_defective(photograph):
-    """An edge, blurred lines on and between columns, stripes of period 2, the border, a photograph."""
+    """An edge, blurred lines on and between columns, stripes, the border, a photograph."""
     edge = np.repeat([0.0, 1.0], 30)
     blurred = np.convolve(np.arange(60) == 30, [0.27, 1.0, 0.27], "same")
     stripes = np.arange(60) % 2.0
