@@ -44,7 +44,7 @@ FUNCTIONS = {
     "Impulse": (jd.Impulse, {"rate": 0.1, "low": 0.0, "high": 1.0, "sigma": 0.1}),
     "HuberTV": (jd.HuberTV, {"weight": 1.0, "delta": 0.1}),
     "mse": (jd.mse, {"a": IMAGE, "b": IMAGE}),
-    "psnr": (jd.psnr, {"a": IMAGE, "b": IMAGE, "data_range": 1.0}),
+    "psnr": (jd.psnr, {"a": IMAGE, "b": IMAGE**2, "data_range": 1.0}),
     "strengths": (jd.strengths, {"method": "nlm", "sigma": 0.1}),
 }
 # What means something.

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_denoiser_input, check_parameter
 from jaxdenoise._core.iterate import repeat
+from jaxdenoise._core.safe import positive_floor
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, even_tiles, map_tiles
 
@@ -83,6 +84,7 @@ def _tv(image, sigma, weight, iterations, channel_axis):
         weight = default_weight(standard.strength(sigma), len(y), y.ndim - 1)
     else:
         weight = standard.strength(weight)
+    weight = positive_floor(weight, y)
     if weight.ndim:
         weight = jnp.mean(weight, axis=0, keepdims=True)
     core, halo = _tiling(y.shape[1:], iterations)
