@@ -15,7 +15,6 @@ from jaxdenoise._core.checks import (
     check_positive_scalar,
     check_sizes,
 )
-from jaxdenoise._core.safe import positive_floor
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import clip_radius, window_sums
@@ -100,11 +99,12 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
         sigma_range = standard.strength(sigma_range)
     if sigma_spatial is None:
         sigma_spatial = default_sigma_spatial(y, len(y), y.ndim - 1)
+    # Differences below the rounding of the image say nothing.
+    sigma_range = jnp.maximum(sigma_range, jnp.finfo(y.dtype).eps)
     # A centre keeps the bandwidth of the pixel where its climb began.
-    bandwidth = 2 * len(y) * jnp.square(positive_floor(sigma_range, y))
+    bandwidth = 2 * len(y) * jnp.square(sigma_range)
     if bandwidth.ndim:
         bandwidth = jnp.mean(bandwidth, axis=0)
-    bandwidth = jnp.maximum(bandwidth, jnp.finfo(y.dtype).tiny)
     bandwidth = jnp.broadcast_to(bandwidth, (1, *y.shape[1:]))
     radius = clip_radius(window_size, y.shape[1:])
     c, d = len(y), y.ndim - 1
