@@ -130,7 +130,7 @@ def test_traced_sigma_is_accepted():
         ({"weight": jnp.float64(-1)}, ValueError, "weight must be finite and not negative"),
         ({"sigma": 2**40}, ValueError, "sigma must be a float or an integer of 32 bits"),
         ({"weight": "strong"}, TypeError, "weight must be a number or .* got a str"),
-        ({"iterations": 2**40}, ValueError, "iterations must be a positive integer of 32 bits"),
+        ({"iterations": 2**40}, ValueError, "iterations must be at most 2147483647"),
     ],
 )
 def test_numbers_that_are_known_are_checked(given, error, match):

@@ -222,8 +222,10 @@ def check_sizes(
 
 
 def check_count(count: object, *, name: str) -> None:
-    if not _is_integer(count) or not 1 <= count <= _LARGEST_COUNT:
-        raise ValueError(f"{name} must be a positive integer of 32 bits, got {_shown(count)}")
+    if not _is_integer(count) or count < 1:
+        raise ValueError(f"{name} must be a positive integer, got {_shown(count)}")
+    if count > _LARGEST_COUNT:
+        raise ValueError(f"{name} must be at most {_LARGEST_COUNT}, got {count}")
 
 
 def check_choice(choice: object, choices: tuple, *, name: str) -> None:

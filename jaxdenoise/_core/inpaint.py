@@ -1,6 +1,5 @@
 """Pixels that are unknown, or cannot be: found, and filled from those around them."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -28,34 +27,13 @@ def plausible(planes: Array) -> Array:
     return finite & (planes >= low - margin) & (planes <= high + margin)
 
 
-@jax.custom_jvp
 def fill_missing(planes: Array) -> Array:
     """(C, *spatial) with the pixels that are not finite filled by `inpaint`.
 
-    An image without such pixels costs one test. The loop runs once or not at all; unlike
-    `lax.cond` it stays so under `vmap`.
+    An image without such pixels costs one test; under `vmap` every image costs the filling.
     """
     known = jnp.isfinite(planes)
-
-    def fill(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        planes, complete = state
-        return inpaint(planes, known), jnp.ones_like(complete)
-
-    return lax.while_loop(lambda state: ~state[1], fill, (planes, jnp.all(known)))[0]
-
-
-@fill_missing.defjvp
-def _fill_missing_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    """The fill is linear in the known pixels, and nothing depends on the others."""
-    (planes,), (tangent,) = primals, tangents
-    known = jnp.isfinite(planes)
-    point = jnp.where(known, planes, 0)
-
-    def through_fill(tangent: Array) -> Array:
-        return jax.jvp(lambda x: inpaint(x, known), (point,), (tangent,))[1]
-
-    moved = lax.cond(jnp.all(known), lambda tangent: tangent, through_fill, tangent)
-    return fill_missing(planes), moved
+    return lax.cond(jnp.all(known), lambda x: x, lambda x: inpaint(x, known), planes)
 
 
 def inpaint(planes: Array, known: Array) -> Array:
