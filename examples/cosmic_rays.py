@@ -1,7 +1,7 @@
 """Remove cosmic rays, dead pixels and noise from a photograph of the sky, and say where they were.
 
-What is lit in a few pixels only and has no likes counts as an outlier, the faintest galaxies too:
-the precision says so.
+Stars and galaxies are no sharper than the point-spread function and stay, so nearly all that is
+found is an outlier. Faint outliers and parts of broad tracks are missed: the recall says how many.
 
 Run `python examples/cosmic_rays.py --output cosmic_rays.png`.
 """
