@@ -43,7 +43,7 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a case, and the message or the reason."""
+    """The outcome of one case, with the error message or the reason."""
 
     name: str
     kind: str

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 PATIENCE = 2.0
-# What the script `jaxdenoise` holds.
+# The code of the script `jaxdenoise`.
 PROGRAM = "from jaxdenoise_command import main; main()"
 WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated"}
 # The methods of the batches in turn: long compilations, and many short ones with writes between.
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def draw_images(folder: Path) -> None:
-    """Of different sizes, each of which wants a program of its own."""
+    """Write images of different sizes, so that each needs its own compilation."""
     (folder / "images").mkdir()
     for k in range(60):
         pixels = np.random.default_rng(k).integers(0, 256, (48 + k, 64), np.uint8)

@@ -138,8 +138,8 @@ def denoise(
     **Returns:** an image of the same shape and units.
 
     **Raises:** `ValueError` for an unknown method, for counts below 0 with `Poisson` noise, and
-        whatever the method raises; `TypeError` for
-    a noise model without a variance-stabilising transform, and for `Impulse` with other methods.
+    whatever the method raises; `TypeError` for a noise model without a variance-stabilising
+    transform, and for `Impulse` with other methods.
 
     **Example:**
 

@@ -13,7 +13,7 @@ import numpy as np
 import jaxdenoise as jd
 
 IMAGE = np.random.default_rng(0).random((8, 9))
-# What people pass by mistake, and what an earlier result may be.
+# Values that people pass by mistake, or get from an earlier computation.
 WRONG = {
     "None": None,
     "text": "9",
@@ -47,7 +47,7 @@ FUNCTIONS = {
     "psnr": (jd.psnr, {"a": IMAGE, "b": IMAGE**2, "data_range": 1.0}),
     "strengths": (jd.strengths, {"method": "nlm", "sigma": 0.1}),
 }
-# What means something.
+# Values that mean something, and unknown pixels that make a metric unknown.
 MEANT = {
     ("None", "mask"),
     ("None", "outlier_rate"),
@@ -60,7 +60,7 @@ MEANT = {
 
 
 def unclear(function: Callable, right: dict) -> Iterator[str]:
-    """What a user would not understand of every wrong value of every argument."""
+    """Yield one line for each wrong value whose effect a user would not understand."""
     for argument, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             continue

@@ -5,7 +5,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 # The fewest steps of float32 that the range of an image must have.
 _LEVELS = 64
@@ -33,13 +32,19 @@ def _is_narrowed(dtype: np.dtype) -> bool:
     return dtype.kind in "iu" and dtype.itemsize > 2
 
 
-def check_content(image: ArrayLike, channel_axis: int | None) -> None:
+def check_content(image: Any, channel_axis: int | None) -> None:
     """Something must be known of every channel."""
-    if isinstance(image, np.ndarray) and jnp.issubdtype(image.dtype, jnp.floating):
-        spatial = tuple(range(image.ndim))
-        if channel_axis is not None:
-            spatial = tuple(np.delete(spatial, channel_axis).tolist())
-        empty = ~np.any(np.isfinite(image), axis=spatial)
-        if np.any(empty):
-            where = "image has" if channel_axis is None else f"channel {np.argmax(empty)} has"
-            raise ValueError(f"{where} no finite pixel: nothing is known of it")
+    floating = isinstance(image, np.ndarray) and jnp.issubdtype(image.dtype, jnp.floating)
+    if floating and (unknown := unknown_channel(image, channel_axis)):
+        raise ValueError(f"{unknown} has no finite pixel: nothing is known of it")
+
+
+def unknown_channel(image: np.ndarray, channel_axis: int | None) -> str | None:
+    """Name a channel without a finite pixel, or the image if it has no channels."""
+    spatial = tuple(range(image.ndim))
+    if channel_axis is not None:
+        spatial = tuple(np.delete(spatial, channel_axis).tolist())
+    empty = ~np.any(np.isfinite(image), axis=spatial)
+    if not np.any(empty):
+        return None
+    return "image" if channel_axis is None else f"channel {np.argmax(empty)}"

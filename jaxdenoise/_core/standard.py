@@ -52,7 +52,7 @@ def standardise(
     """The standard form of an image, for a method with these nonnegative parameters."""
     planes = fill_missing(to_planes(image, channel_axis))
     still = lax.stop_gradient(planes)
-    # By the largest value first: the mean of very large values would overflow.
+    # Divide by the largest value first. The mean of very large values would overflow.
     largest, inverse = _power_of_two(jnp.max(jnp.abs(still)))
     still = still * inverse
     mean = jnp.mean(still)

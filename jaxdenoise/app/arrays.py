@@ -24,7 +24,7 @@ _SHARE_PROGRAMS = ("bm3d", "subspace")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options of one command ask for, the same for all of its files.
+    """The options of one command, the same for all of its files.
 
     - `max_pixels`: the limit of a file; `None` for what the memory allows.
     - `white`: full scale of integer files, if it is not that of their dtype.

@@ -13,7 +13,7 @@ import jax
 # Linux allows a process 65,530 memory mappings, and beyond them XLA ends in a segmentation fault.
 _MAPPINGS = Path("/proc/self/maps")
 _MOST_MAPPINGS = 20_000
-# What compiles faster is not worth a file.
+# Programs that compile faster than this are not stored.
 _SECONDS = 0.2
 _BYTES = 1 << 29
 

@@ -22,7 +22,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the results go.
+    """The output files of one command.
 
     - `folder`: the one that all outputs go to, `None` for an output that was named.
     - `to_stdout`: the one target is sent to standard output once it is whole.

@@ -102,7 +102,7 @@ def denoise_file(
 
 def _write_all(pictures: list[tuple[Path, Picture]], *, overwrite: bool) -> None:
     """All of the files or, where there was none before, none of them."""
-    # What a symbolic link points to goes, and the link stays.
+    # On failure the target of a symbolic link is removed, and the link stays.
     new = [Path(os.path.realpath(path)) for path, _ in pictures if not path.exists()]
     with unfinished(*new):
         try:

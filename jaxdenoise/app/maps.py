@@ -22,7 +22,7 @@ def quantile_name(share: float) -> str:
 def map_paths(
     number: int, planned: Plan, drawn: Mapping[str, Plan], quantiles: Sequence[float]
 ) -> dict[str, Path]:
-    """Where the maps of one file go; those of quantiles beside the output, `clean_q5.tif`."""
+    """The paths of the maps of one file. Quantiles go beside the output, as `clean_q5.tif`."""
     target = planned.jobs[number].target
     paths = {name: plan.jobs[number].target for name, plan in drawn.items()}
     taken = {target.resolve(): "--out"}

@@ -1,4 +1,4 @@
-"""What a command says: a line each, whatever the names of files hold."""
+"""Print messages of a command, one line each even if a file name holds a line break."""
 
 import typer
 

@@ -83,7 +83,7 @@ def read_pipe(argument: str) -> Path:
             path = _spool.new(stem, _extension(head), name)
             with open(path, "wb") as file:
                 file.write(head)
-                # What is no image, and may have no end, is refused by its beginning.
+                # A stream that is no image may be endless. It is refused by its first bytes.
                 if _extension(head):
                     shutil.copyfileobj(pipe, file)
         _spool.read[argument] = path

@@ -8,7 +8,7 @@ from jaxdenoise.app.interrupts import ended_by_signals
 
 
 def run() -> None:
-    """What `jaxdenoise` does once it is imported."""
+    """Run the command line in this process."""
     sys.stdout = _named_output()
     with ended_by_signals():
         cli.main()

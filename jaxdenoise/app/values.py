@@ -92,7 +92,7 @@ def values_of(
 
 
 def equals(pixels: np.ndarray, number: int | float) -> np.ndarray:
-    """Where the pixels are that number, in the precision of the pixels."""
+    """Compare the pixels with a number, in the precision of the pixels."""
     if np.isnan(number):
         return np.isnan(pixels)
     if pixels.dtype.kind == "f":

@@ -9,7 +9,7 @@ class InputError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line that is not long; its type where it says nothing."""
+    """The message of an exception on one short line, or its type if it has none."""
     text = " ".join(str(error).split())
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + " ..."

@@ -30,7 +30,7 @@ from jaxdenoise.files.turning import swaps_sides, upright
 from jaxdenoise.files.unfinished import unfinished
 
 PNG, TIFF, JPEG, NPY = (".png",), (".tif", ".tiff"), (".jpg", ".jpeg"), (".npy",)
-# What can be written, and what can be read.
+# Extensions that can be written, and those that can be read.
 EXTENSIONS = PNG + TIFF + JPEG + NPY
 READ_ONLY = (".bmp", ".webp")
 READABLE = EXTENSIONS + READ_ONLY

@@ -1,4 +1,4 @@
-"""What must go if the process ends now: files that are not whole, folders that are still empty."""
+"""Files that are not complete and folders that are empty, to be removed if the process ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +34,7 @@ def remove(*paths: Path) -> None:
 
 
 def missing_folders(folder: Path) -> list[Path]:
-    """What `folder.mkdir(parents=True)` would make, the outermost first."""
+    """The folders that `folder.mkdir(parents=True)` would create, the outermost first."""
     found = []
     while not folder.exists() and folder != folder.parent:
         found.append(folder)

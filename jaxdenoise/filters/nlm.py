@@ -24,7 +24,7 @@ from jaxdenoise._core.window import (
     weight_shape,
 )
 
-# By the number of spatial axes.
+# Default sizes by the number of spatial axes.
 _PATCH_SIZE = {2: 7, 3: 3}
 _WINDOW_SIZE = {2: 21, 3: 5}
 # Measured on Set12; the optimum is flat from 0.1 to 0.4.

@@ -94,7 +94,7 @@ def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
     noise = math.sqrt(0.5) / ratio
 
     def bounds(level: Array) -> Array:
-        """What the neighbours in each of the four directions allow."""
+        """The upper bound from the neighbours in each of the four directions."""
         around = _shifted(level, _NEIGHBOURS)
         return (around[:4] + around[:3:-1]) / (2 * ratio)
 

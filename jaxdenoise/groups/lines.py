@@ -57,7 +57,7 @@ def _defective_columns(y: Array, known: Array, deviation: Array) -> Array:
 
 
 def _runs(score: Array) -> Array:
-    """Where along axis 1 a sum of consecutive scores that starts and ends here is large enough.
+    """Mark pixels in a run along axis 1 whose scores have a large enough sum.
 
     The largest sums that end and that begin at a pixel follow from those before and after it.
     """

@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.checks import check_mask
+from jaxdenoise._core.checks import check_mask, known
+from jaxdenoise._core.content import unknown_channel
 from jaxdenoise._core.planes import float_dtype
 
 
@@ -22,11 +22,5 @@ def without_masked(image: ArrayLike, mask: ArrayLike, channel_axis: int | None) 
 
 def check_known(image: ArrayLike, channel_axis: int | None) -> None:
     """Raise if a mask has left a channel of a concrete image without a known pixel."""
-    if isinstance(image, Tracer):
-        return
-    finite = np.isfinite(np.asarray(image))
-    channels = finite[None] if channel_axis is None else np.moveaxis(finite, channel_axis, 0)
-    known = channels.any(axis=tuple(range(1, channels.ndim)))
-    if not known.all():
-        which = "the image" if channel_axis is None else f"channel {int(np.argmin(known))}"
-        raise ValueError(f"mask must leave a known pixel, got none in {which}")
+    if known(image) and (unknown := unknown_channel(np.asarray(image), channel_axis)):
+        raise ValueError(f"mask must leave a known pixel, got none in {unknown}")

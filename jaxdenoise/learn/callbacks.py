@@ -137,7 +137,7 @@ class History(Callback):
         else:
             with open(self.path, newline="") as file:
                 table = list(csv.DictReader(file))
-            # What was not measured in an epoch has an empty cell.
+            # A metric that was not measured in an epoch has an empty cell.
             rows = [{k: json.loads(v) for k, v in row.items() if v} for row in table]
         if not all(isinstance(row["epoch"], int) for row in rows):
             raise ValueError("epochs are no whole numbers")

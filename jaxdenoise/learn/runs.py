@@ -127,7 +127,7 @@ def _train(
 
 
 def _last_state(folder: Path, like: State) -> State | None:
-    """Where the run goes on: from the last epoch or, where that is gone, from the best."""
+    """The epoch to resume from: the last one or, if it is gone, the best one."""
     state = load_state(folder, like)
     return load_state(folder, like, which="best") if state is None else state
 

@@ -68,7 +68,7 @@ def spread_bins(binned: Array, side: Array, axes: tuple[int, ...]) -> Array:
 
 
 def keep_mean(denoised: Array, image: Array, photons: Array, axes: tuple[int, ...]) -> Array:
-    """Where photons are few, `denoised` with the mean of the image, channel by channel."""
+    """Scale `denoised` to the mean of the image, channel by channel, where photons are few."""
     known = ~jnp.isnan(image) & ~jnp.isnan(denoised)
     before, after = (
         jnp.sum(jnp.where(known, x, 0), axis=axes, keepdims=True) for x in (image, denoised)

@@ -14,7 +14,7 @@ _LINES = 4
 
 
 class Bracket(NamedTuple):
-    """What was tried before the descent."""
+    """The points that were tried before the descent."""
 
     risk: Float[Array, " points"]  # the first one is that of the start
     path: Any  # the parameters at every point, with a leading axis

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: ways to run it and small noisy images."""
+"""Fixtures of the command line's tests: ways to run it and small noisy images."""
 
 import subprocess
 import sys

@@ -13,7 +13,7 @@ from jaxdenoise.app import compilation
 
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
-    """What JAX is told, in a process without settings of its own."""
+    """The configuration of JAX in a process without settings of its own."""
     told = {}
     monkeypatch.delenv("JAXDENOISE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

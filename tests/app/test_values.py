@@ -8,7 +8,7 @@ from jaxdenoise.files.errors import InputError
 
 
 def _restored(pixels, change=0.0, **options):
-    """What comes back if a method in float32 adds `change` to every pixel."""
+    """The result of a method in float32 that adds `change` to every pixel."""
     values = values_of(pixels, None, **options)
     result = np.nan_to_num(values.array.astype(np.float32)) + np.float32(change)
     return values, values.restored(result)

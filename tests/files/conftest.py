@@ -1,4 +1,4 @@
-"""What the tests of files share: images of noise, where a row that was made up is seen."""
+"""Fixtures of the files' tests: images of noise, in which a made-up row is visible."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What files say beside their samples: kept where it stays true, corrected where not."""
+"""Metadata of files: kept where they stay true, corrected where they do not."""
 
 import io
 

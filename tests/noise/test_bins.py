@@ -137,7 +137,7 @@ def test_maps_and_masks_are_binned_too(rng):
 
 
 def test_read_out_noise_counts_as_photons(rng):
-    """Of read-out noise much larger than a photon the transform is nearly linear."""
+    """If the read-out noise is much larger than a photon, the transform is nearly linear."""
     noise = jd.PoissonGaussian(1.0, 5.0)
     image = np.full((16, 17), 0.1) + 5 * rng.normal(size=(16, 17))
     expected = noise.unstabilise(jd.tv(noise.stabilise(image), 1.0))

@@ -1,4 +1,4 @@
-"""What TIFF pages say beside their samples: kept where it stays true, corrected where not."""
+"""Metadata of TIFF pages: kept where they stay true, corrected where they do not."""
 
 import json
 import re
