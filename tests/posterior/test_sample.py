@@ -194,8 +194,6 @@ def test_bad_input(clean, noisy):
         "quantiles must be between 0 and 1": {"quantiles": (5.0, 95.0)},
         "key must be given for HMC": {"key": None},
         "noise must be finite and not negative": {"noise": -1.0},
-        "sigma must be finite and not negative": {"noise": jd.Gaussian(jnp.asarray(-1.0))},
-        "peak must be finite and positive": {"noise": jd.Poisson(jnp.asarray(0.0))},
         "noise must be a scalar or broadcast": {"noise": jd.Gaussian(np.ones((3, 1)))},
         "noisy must be finite": {"noisy": np.full(noisy.shape, np.nan)},
         "noisy must hold no counts below 0": {"noisy": noisy - 9, "noise": jd.Poisson(4.0)},
@@ -204,6 +202,19 @@ def test_bad_input(clean, noisy):
     }.items():
         with pytest.raises(ValueError, match=name):
             jd.sample(**{"key": KEY, "noisy": noisy, "noise": SIGMA, "prior": prior, **given})
+    # A pytree may hold what its constructor would refuse.
+    for name, noise in {
+        "sigma must be finite and not negative": jax.tree.map(lambda x: -1.0, jd.Gaussian(SIGMA)),
+        "peak must be finite and positive": jax.tree.map(lambda x: 0.0, jd.Poisson(4.0)),
+    }.items():
+        with pytest.raises(ValueError, match=name):
+            jd.sample(KEY, noisy, noise, prior)
+    for name, build in {
+        "sigma must be finite and not negative": lambda: jd.Gaussian(jnp.asarray(-1.0)),
+        "peak must be finite and positive": lambda: jd.Poisson(jnp.asarray(0.0)),
+    }.items():
+        with pytest.raises(ValueError, match=name):
+            build()
     with pytest.raises(ValueError, match="acceptance must be between 0 and 1"):
         jd.HMC(acceptance=1.0)
     with pytest.raises(ValueError, match="steps must be a positive integer"):
