@@ -15,7 +15,7 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
-from measure import interleave, machine, print_machine, print_table, write_json
+from measure import QUICK, interleave, machine, print_machine, print_table, write_json
 
 from jaxdenoise import learn
 from jaxdenoise.learn.building import augment_of, batches_of, model_of, scores_of, training_pairs
@@ -25,27 +25,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="two steps of a tiny network")
     parser.add_argument("--output", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
     facts = machine()
     print_machine(facts)
-    recipe = learn.Recipe(rotation=15.0, shear=5.0, shift=0.05, zoom=0.1, brightness=0.1).filled()
+    augmented = {"rotation": 15.0, "shear": 5.0, "shift": 0.05, "zoom": 0.1, "brightness": 0.1}
+    recipe = learn.Recipe(**augmented, **(QUICK if arguments.quick else {})).filled()
     with tempfile.TemporaryDirectory() as folder:
         learn.split_folders(arguments.data, folder, link="symlink")
         found = measured(recipe, folder, arguments.rounds)
     rows = [(name, f"{value:.4g}") for name, value in found.items()]
-    print_table("Training a U-Net of width 16, batches of 4 x 256 x 256", ("what", "value"), rows)
+    title = (
+        f"a U-Net of width {recipe.width}, batches of {recipe.batch_size} x {recipe.crop} squared"
+    )
+    print_table(f"Training {title}", ("what", "value"), rows)
     write_json(arguments.output, {"machine": facts, "found": found})
 
 
 def measured(recipe: learn.Recipe, split: str, rounds: int) -> dict[str, float]:
     train, val, steps = batches_of(recipe, split)
     model, (loss, metrics) = model_of(recipe), scores_of(recipe)
+    count, side = recipe.batch_size, recipe.crop
     # As they are read, larger than what is cut out of them.
-    raw = next(iter(learn.Batches(training_pairs(recipe, split, "train"), 4, crop=(384, 384))))
+    read = (3 * side // 2, 3 * side // 2)
+    raw = next(iter(learn.Batches(training_pairs(recipe, split, "train"), count, crop=read)))
     batch = next(iter(train))
-    keys = jax.random.split(jax.random.key(0), 4)
-    augment = jax.jit(jax.vmap(augment_of(recipe, (256, 256))))
+    keys = jax.random.split(jax.random.key(0), count)
+    augment = jax.jit(jax.vmap(augment_of(recipe, (side, side))))
 
     @eqx.filter_jit
     def gradient(model: eqx.Module, images: jax.Array, targets: jax.Array) -> eqx.Module:

@@ -53,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds Set12")
     parser.add_argument("--draws", type=int, default=64)
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--out", type=Path, default=Path("risk.json"))
     arguments = parser.parse_args()
     facts = machine()
@@ -60,7 +61,7 @@ def main() -> None:
     clean = jnp.asarray(load(arguments.data / "Set12", 1)[0], jnp.float32)
     results, rows = {}, []
     for name, noise in NOISES.items():
-        for method in METHODS:
+        for method in arguments.methods.split(","):
             found = excess(method, noise, clean, arguments.draws)
             few = max(arguments.draws // 4, 2)
             smooth = excess(method, noise, clean, few, difference=False)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-from measure import machine, print_machine, print_table, write_json
+from measure import QUICK, machine, print_machine, print_table, write_json
 
 from jaxdenoise import learn
 
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--quick", action="store_true", help="two steps of tiny networks")
     parser.add_argument("--picture", type=Path, default=Path("through.png"))
     parser.add_argument("--output", type=Path, default=Path("through.json"))
     arguments = parser.parse_args()
@@ -51,6 +52,8 @@ def main() -> None:
     learn.split_folders(arguments.data, split, link="symlink")
     found, histories = {}, {}
     for name, recipe in RECIPES.items():
+        if arguments.quick:
+            recipe = replace(recipe, epochs=1, **QUICK)
         with learn.ProgressBar(lambda line, name=name: print(f"{name}, {line}")) as bar:
             run = learn.train_run(arguments.runs / name, split, recipe, callbacks=[bar])
         scores = learn.evaluate_run(run, split)

@@ -24,18 +24,14 @@ from skimage.restoration import calibrate_denoiser, denoise_nl_means
 import jaxdenoise as jd
 
 SIGMA = 25 / 255
-FAR = {
-    "nlm": {"h": 0.9 * SIGMA},
-    "tv": {"weight": 0.8 * SIGMA},
-    "bilateral": {"sigma_range": 2.5 * SIGMA, "sigma_spatial": 1.6},
-}
+FAR = "nlm", "tv", "bilateral", "mean_shift", "steering"
 SCALES = 0.05, 1, 5
-NEAR = {"bm3d": {"threshold": 2.7}, "subspace": {"strength": 1.0}}
+NEAR = "bm3d", "subspace"
 
 
 def oracle(method: str, clean: np.ndarray, noisy: np.ndarray) -> float:
     """The best PSNR over the grid."""
-    start = FAR[method]
+    start = jd.strengths(method, SIGMA)
     step = 1.1 if len(start) == 1 else 1.2
     count = int(np.log(9) / np.log(step)) + 2
     scales = np.geomspace(1 / 3, 3, count)
@@ -50,10 +46,10 @@ def oracle(method: str, clean: np.ndarray, noisy: np.ndarray) -> float:
     )
 
 
-def measure_far(images: list, noisy: list) -> tuple[dict, list]:
+def measure_far(methods: list, images: list, noisy: list) -> tuple[dict, list]:
     results, rows = {}, []
-    for method, start in FAR.items():
-        denoiser = getattr(jd, method)
+    for method in methods:
+        denoiser, start = getattr(jd, method), jd.strengths(method, SIGMA)
         best = [oracle(method, x, y) for x, y in zip(images, noisy, strict=True)]
         for scale in SCALES:
             far = {name: value * scale for name, value in start.items()}
@@ -85,20 +81,20 @@ def compare_times(noisy: list) -> tuple[dict, list]:
     return {"tune": ours, "calibrate_denoiser": theirs, "ratio": ratio}, rows
 
 
-def measure_near(names: list, images: list, noisy: list) -> tuple[dict, list]:
+def measure_near(methods: list, names: list, images: list, noisy: list) -> tuple[dict, list]:
     results, rows = {name: {} for name in names}, []
     for name, x, y in zip(names, images, noisy, strict=True):
         cells = []
-        for method, start in NEAR.items():
+        for method in methods:
             denoiser = getattr(jd, method)
-            tuned = jd.tune(denoiser, y, SIGMA, start)
+            tuned = jd.tune(denoiser, y, SIGMA, jd.strengths(method, SIGMA))
             (value,) = (float(v) for v in tuned.parameters.values())
             gain = psnr(tuned.image, x) - psnr(denoiser(y, SIGMA), x)
             results[name][method] = {"gain": gain, "value": value}
             cells += [f"{value:.3f}", f"{gain:+.3f}"]
         rows.append([name, *cells])
         print(*rows[-1], sep="  ", flush=True)
-    for method in NEAR:
+    for method in methods:
         mean = statistics.mean(results[name][method]["gain"] for name in names)
         print(f"{method}: {mean:+.3f} dB on average", flush=True)
     return results, rows
@@ -107,23 +103,30 @@ def measure_near(names: list, images: list, noisy: list) -> tuple[dict, list]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds Set12")
+    parser.add_argument("--methods", default=",".join((*FAR, *NEAR)))
     parser.add_argument("--limit", type=int, help="use only the first images")
     parser.add_argument("--out", type=Path, default=Path("tune.json"))
     arguments = parser.parse_args()
+    chosen = arguments.methods.split(",")
+    if unknown := set(chosen) - {*FAR, *NEAR}:
+        parser.error(f"unknown methods {sorted(unknown)}")
     facts = machine()
     print_machine(facts)
     images = load(arguments.data / "Set12", arguments.limit)
     names = [path.stem for path in sorted((arguments.data / "Set12").glob("*.png"))][: len(images)]
     noisy = [y.astype(np.float32) for y in add_noise(images, 25)]
-    times, time_rows = compare_times(noisy)
-    print_table("seconds an image", ["tune", "calibrate_denoiser", "ratio"], time_rows)
-    far, far_rows = measure_far(images, noisy)
-    header = ["method", "below the oracle, dB", "at worst", "seconds an image"]
-    print_table("from far", header, far_rows)
-    near, near_rows = measure_near(names, images, noisy)
-    header = ["image", *(part for m in NEAR for part in (next(iter(NEAR[m])), f"{m}, dB"))]
-    print_table("gain over the defaults", header, near_rows)
-    results = {"times": times, "from far": far, "from the defaults": near}
+    results = {}
+    if "nlm" in chosen:
+        results["times"], rows = compare_times(noisy)
+        print_table("seconds an image", ["tune", "calibrate_denoiser", "ratio"], rows)
+    if far := [method for method in FAR if method in chosen]:
+        results["from far"], rows = measure_far(far, images, noisy)
+        header = ["method", "below the oracle, dB", "at worst", "seconds an image"]
+        print_table("from far", header, rows)
+    if near := [method for method in NEAR if method in chosen]:
+        results["from the defaults"], rows = measure_near(near, names, images, noisy)
+        header = ["image", *(title for method in near for title in (method, f"{method}, dB"))]
+        print_table("gain over the defaults", header, rows)
     write_json(arguments.out, {"machine": facts, **results})
 
 

@@ -19,11 +19,13 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("cosmic_rays.png"))
-output = parser.parse_args().output
+parser.add_argument("--side", type=int, default=400, help="of the detail, at most, in pixels")
+arguments = parser.parse_args()
 
 # A detail of the Hubble Deep Field, as one exposure would have seen it: noise from the read-out,
 # tracks of cosmic rays of any energy, hot and dead pixels.
-clean = rgb2gray(hubble_deep_field())[330:650, 300:700].astype(np.float32)
+detail = hubble_deep_field()[330:650, 300:700][: arguments.side, : arguments.side]
+clean = rgb2gray(detail).astype(np.float32)
 sigma = 0.02
 rng = np.random.default_rng(1)
 exposure = clean + sigma * rng.normal(size=clean.shape).astype(np.float32)
@@ -41,7 +43,7 @@ exposure[hot] = rng.uniform(0.3, 1, size=hot.sum())
 bad = np.abs(exposure - clean) > 5 * sigma
 # The camera's list of bad pixels knows of one column.
 dead = np.zeros(clean.shape, bool)
-dead[:, 200] = True
+dead[:, clean.shape[1] // 2] = True
 exposure[dead] = 0
 
 restored = jd.robust_subspace(exposure, sigma, mask=dead)
@@ -78,5 +80,5 @@ for axes, (title, image) in zip(figure.subplots(2, 2).flat, panels.items(), stri
     axes.imshow(np.sqrt(np.clip(image, 0, 1)), cmap="gray", interpolation="nearest")
     axes.set_title(title)
     axes.set_axis_off()
-figure.savefig(output, dpi=100)
-print(f"wrote {output}")
+figure.savefig(arguments.output, dpi=100)
+print(f"wrote {arguments.output}")

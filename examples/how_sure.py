@@ -18,11 +18,12 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("how_sure.png"))
+parser.add_argument("--side", type=int, default=192, help="of the detail, in pixels")
 parser.add_argument("--warmup", type=int, default=100)
 parser.add_argument("--samples", type=int, default=200)
 arguments = parser.parse_args()
 
-clean = camera()[60:252, 140:332].astype(np.float32) / 255
+clean = camera()[60:, 140:][: arguments.side, : arguments.side].astype(np.float32) / 255
 NOISES = {"Gaussian 25 of 255": jd.Gaussian(25 / 255), "4 photons": jd.Poisson(4.0)}
 NOMINAL = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
 # Both ends of every central interval.

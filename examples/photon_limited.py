@@ -17,11 +17,12 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("photon_limited.png"))
+parser.add_argument("--side", type=int, default=192, help="of the detail, in pixels")
 parser.add_argument("--warmup", type=int, default=100)
 parser.add_argument("--samples", type=int, default=200)
 arguments = parser.parse_args()
 
-clean = camera()[60:252, 140:332].astype(np.float32) / 255
+clean = camera()[60:, 140:][: arguments.side, : arguments.side].astype(np.float32) / 255
 noise = jd.Poisson(peak=2.0)  # two photons where the image is 1
 counts = noise.sample(jax.random.key(0), clean)
 

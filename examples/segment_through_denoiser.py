@@ -20,13 +20,14 @@ from jaxdenoise import learn
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("segment_through_denoiser.png"))
+parser.add_argument("--side", type=int, default=96, help="of an image, in pixels")
 parser.add_argument("--epochs", type=int, default=10)
 parser.add_argument("--steps", type=int, default=15, help="of an epoch")
 arguments = parser.parse_args()
 # `fit` shares a batch among devices, and the cores of a processor are one unless it is said.
 jax.config.update("jax_num_cpu_devices", 2)
 
-SIDE, SIGMA = 96, 0.4
+SIDE, SIGMA = arguments.side, 0.4
 
 
 def cells(number):

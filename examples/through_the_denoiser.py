@@ -27,12 +27,13 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("through_the_denoiser.png"))
+parser.add_argument("--side", type=int, default=192, help="of the photograph it is tried on")
 parser.add_argument("--steps", type=int, default=40, help="of the descent")
 arguments = parser.parse_args()
 
 sigma = 2 / 255
 train = jnp.asarray(coins()[20:84, 210:274], jnp.float32) / 255
-test = jnp.asarray(camera()[60:252, 150:342], jnp.float32) / 255
+test = camera()[60:, 150:][: arguments.side, : arguments.side].astype(np.float32) / 255
 
 
 def blur_response(shape):

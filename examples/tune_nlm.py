@@ -24,7 +24,8 @@ import jaxdenoise as jd
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--output", type=Path, default=Path("tune_nlm.png"))
-output = parser.parse_args().output
+parser.add_argument("--steps", type=int, default=120, help="of the descent")
+arguments = parser.parse_args()
 
 clean = jnp.asarray(cell(), jnp.float32) / 255
 white = jax.random.normal(jax.random.key(0), clean.shape)
@@ -57,7 +58,7 @@ def step(parameters, state):
 
 
 parameters, state, errors = start, optimiser.init(start), []
-for _ in range(120):
+for _ in range(arguments.steps):
     parameters, state, error = step(parameters, state)
     errors.append(float(error))
 
@@ -89,5 +90,5 @@ for panel, (name, image) in zip(panels, results.items(), strict=True):
     panel.set_axis_off()
 corner = crop[1].start - view[1].start, crop[0].start - view[0].start
 panels[0].add_patch(Rectangle(corner, 128, 128, fill=False, color="white", linewidth=2))
-figure.savefig(output, dpi=120)
-print(f"wrote {output}")
+figure.savefig(arguments.output, dpi=120)
+print(f"wrote {arguments.output}")

@@ -1,5 +1,6 @@
 """Strict numerics for the whole run: x64, no implicit promotion of dtypes or ranks."""
 
+import gc
 import mmap
 import os
 import sys
@@ -26,11 +27,18 @@ def known_to_xla(flags: list[str]) -> list[str]:
         return [flag for flag in flags if code.find(flag.split("=")[0].strip("-").encode()) >= 0]
 
 
-# Compiling dominates the run. Unoptimised machine code, and loops that do not pass through MLIR,
-# compile in a quarter of the time. XLA reads the flags when the first device is asked for; after
-# that they are withdrawn, so that processes which tests start compile as users do.
+# Compiling dominates the run. Unoptimised machine code, loops that do not pass through MLIR, and
+# one thread, since the workers have the cores, compile in a quarter of the time. XLA reads the
+# flags when the first device is asked for; after that they are withdrawn, so that processes which
+# tests start compile as users do.
 FAST_TO_COMPILE = " ".join(
-    known_to_xla(["--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false"])
+    known_to_xla(
+        [
+            "--xla_backend_optimization_level=0",
+            "--xla_cpu_use_fusion_emitters=false",
+            "--xla_cpu_parallel_codegen_split_count=1",
+        ]
+    )
 )
 with pytest.MonkeyPatch.context() as environment:
     if "TEST_AS_USERS_COMPILE" not in os.environ:
@@ -38,9 +46,14 @@ with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XLA_FLAGS", f"{flags} {FAST_TO_COMPILE}")
     jax.devices()
 
+# Tracing makes many small objects that live as long as a program: looking for garbage among them
+# takes a tenth of the run.
+gc.freeze()
+gc.set_threshold(100_000, 20, 20)
+
 # A process may hold 65,530 memory mappings, and an XLA program on the CPU takes 6 to 700 of them.
 # Past the limit the next compilation is a segmentation fault.
-MOST_MAPPINGS = 30_000
+MOST_MAPPINGS = 45_000
 MAPPINGS = Path("/proc/self/maps")
 
 

@@ -27,7 +27,7 @@ class Standard:
     planes: Array  # (C, *spatial)
     offset: Array
     scale: Array
-    inverse: Array  # 1 / scale; XLA makes one quotient of two, whose divisor might underflow
+    inverse: Array  # 1 / scale
     valid: Array
     image: ArrayLike
     channel_axis: int | None
@@ -70,11 +70,16 @@ def standardise(
 
 
 def _power_of_two(x: Array) -> tuple[Array, Array]:
-    """The largest power of two that is not above x, and its inverse.
+    """The power of two that x rounds to, and its inverse.
 
     1 for 0, and for what is not finite.
     """
-    regular = (x >= jnp.finfo(x.dtype).tiny) & jnp.isfinite(x)
-    _, exponent = jnp.frexp(jnp.where(regular, x, 1))
-    one = jnp.ones((), x.dtype)
-    return jnp.ldexp(one, exponent - 1), jnp.ldexp(one, 1 - exponent)
+    kind = jnp.finfo(x.dtype)
+
+    def rounded(x: Array) -> Array:
+        return lax.reduce_precision(x, exponent_bits=kind.nexp, mantissa_bits=0)
+
+    power = rounded(x)
+    power = jnp.where((power >= kind.tiny) & jnp.isfinite(power), power, 1)
+    # Exact already; but XLA would make one quotient of two, whose divisor might underflow.
+    return power, rounded(1 / power)

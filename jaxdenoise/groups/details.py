@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxdenoise.groups.outliers import sorted_along_first
+from jaxdenoise._core.order import order_statistics
+from jaxdenoise._core.tiles import mirror
 
 # Bounds on the fraction of pixels that are isolated details.
 _FEWEST_DETAILS, _MOST_DETAILS = 0.02, 0.5
@@ -56,12 +57,11 @@ def or_neighbour(
     outliers hardly count. The density, times `share`, (C, 1, 1), is added to N, so that 1 / p
     grows. Returns p and the new estimate of the share of details.
     """
-    contrast = jnp.mean(jnp.square(_shifted(x, _NEIGHBOURS) - x[None]), axis=0)
+    x_around, y_around, p_around = _shifted(_NEIGHBOURS, x, y, p)
+    contrast = jnp.mean(jnp.square(x_around - x[None]), axis=0)
     width = 2 * variance + _CONTRAST * contrast
-    count = 1 - (1 - _OUTLIERS_COUNT) * _shifted(p, _NEIGHBOURS)
-    kernel = jnp.sum(
-        count / (1 + jnp.square(_shifted(y, _NEIGHBOURS) - y[None]) / width[None]), axis=0
-    )
+    count = 1 - (1 - _OUTLIERS_COUNT) * p_around
+    kernel = jnp.sum(count / (1 + jnp.square(y_around - y[None]) / width[None]), axis=0)
     density = kernel / (8 * math.pi * jnp.sqrt(width))
     odds = share * density * jnp.exp(-jnp.clip(log_odds, -60, 60))
     p = p / (1 + p * odds)
@@ -83,44 +83,60 @@ def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
     The neighbours are evidence too. Without a spot, those that x does not explain, by their `p`,
     would all be outliers.
     """
-    twice = (jnp.concatenate([a, a]) for a in (jnp.sqrt(variance), p, jnp.clip(log_odds, -60, 60)))
-    deviation, p_around, odds_around = twice
-    ring = sorted_along_first(_shifted(y, _RING))
     # Quartiles, not the median: beside a wide saturated core half of the ring is not background.
-    excess = jnp.concatenate([y - (ring[1] + ring[2]) / 2, (ring[5] + ring[6]) / 2 - y])
+    (around,) = _shifted(_RING, y)
+    ring = order_statistics(around, *range(1, 7))
+    excess = jnp.concatenate([y - (ring[0] + ring[1]) / 2, (ring[4] + ring[5]) / 2 - y])
     excess = jnp.maximum(excess, 0)
     ratio = jnp.asarray(_RATIO ** _STEPS[:, None, None, None], y.dtype)
-    deviation = deviation[None]
+    deviation = _twice(jnp.sqrt(variance)[None])
     noise = math.sqrt(0.5) / ratio
 
-    def bounds(level: Array) -> Array:
+    def bounds(around: Array) -> Array:
         """The upper bound from the neighbours in each of the four directions."""
-        around = _shifted(level, _NEIGHBOURS)
         return (around[:4] + around[:3:-1]) / (2 * ratio)
 
     def limit(level: Array, _) -> tuple[Array, None]:
-        allowed = jnp.min(bounds(level) + noise * deviation, axis=0)
+        (around,) = _shifted(_NEIGHBOURS, level)
+        allowed = jnp.min(bounds(around) + noise * deviation, axis=0)
         return jnp.minimum(level, allowed), None
 
     level = lax.scan(limit, excess, None, length=_LIMITINGS)[0]
-    beyond = (excess[None] - bounds(level)) / (deviation * jnp.sqrt(1 + jnp.square(noise)))
+    odds = jnp.clip(log_odds, -60, 60)
+    around, odds_around, p_around = _shifted(_NEIGHBOURS, level, odds, p)
+    beyond = (excess[None] - bounds(around)) / (deviation * jnp.sqrt(1 + jnp.square(noise)))
     size = excess + deviation[0]
-    part = jnp.clip(_shifted(level, _NEIGHBOURS) / size[None], 0, 1)
-    surprise = jnp.maximum(-_shifted(odds_around, _NEIGHBOURS) - jnp.log(size)[None], 0)
-    evidence = jnp.sum(part * surprise * _shifted(p_around, _NEIGHBOURS), axis=0)
+    part = jnp.clip(around / size[None], 0, 1)
+    surprise = jnp.maximum(-_twice(odds_around) - jnp.log(size)[None], 0)
+    evidence = jnp.sum(part * surprise * _twice(p_around), axis=0)
     fits = jnp.sum(jax.nn.log_sigmoid(-_LOGISTIC * beyond), axis=0)
     log_spot = math.log(_SPOT_PRIOR) - jnp.log(size) + fits + evidence
-    log_spot = jnp.where(2 * y > ring[3] + ring[4], *jnp.split(log_spot, 2))
+    log_spot = jnp.where(2 * y > ring[2] + ring[3], *jnp.split(log_spot, 2))
     return p / (1 + p * jnp.exp(jnp.clip(log_spot - log_odds, -30, 30)))
 
 
-def _shifted(planes: Array, offsets: np.ndarray) -> Array:
-    """(C, H, W) at every offset, mirrored at the borders, (offsets, C, H, W)."""
-    most = int(np.max(np.abs(offsets)))
-    wide = jnp.pad(planes, ((0, 0), (most, most), (most, most)), mode="reflect")
+def _twice(x: Array) -> Array:
+    """For bright and for dark spots, along the channels of (offsets, C, H, W)."""
+    return jnp.concatenate([x, x], axis=1)
 
-    def at(offset: Array) -> Array:
-        return lax.dynamic_slice(wide, (np.int32(0), offset[0], offset[1]), planes.shape)
+
+def _shifted(offsets: np.ndarray, *planes: Array) -> list[Array]:
+    """Each (C, H, W) at every offset, mirrored at the borders, (offsets, C, H, W)."""
+    together = jnp.concatenate(planes)
+    most = int(np.max(np.abs(offsets)))
+    wide = together
+    for axis in (1, 2):
+        size = together.shape[axis]
+        indices = mirror(np.arange(-most, size + most), size)
+        wide = jnp.take(wide, indices, axis=axis, mode="clip")
+
+    starts = np.cumsum([0, *(len(x) for x in planes[:-1])])
+
+    def at(offset: Array) -> list[Array]:
+        return [
+            lax.dynamic_slice(wide, (np.int32(start), offset[0], offset[1]), x.shape)
+            for start, x in zip(starts, planes, strict=True)
+        ]
 
     # A loop compiles several times faster than as many slices.
     return lax.map(at, jnp.asarray(most + offsets, jnp.int32))

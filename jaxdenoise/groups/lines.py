@@ -30,30 +30,35 @@ def defective_lines(y: Array, known: Array, deviation: Array) -> Array:
 
 
 def _defective_columns(y: Array, known: Array, deviation: Array) -> Array:
-    width = y.shape[2]
-    found = jnp.zeros_like(known)
-    for size in _WIDTHS:
-        wide = jnp.pad(jnp.concatenate([y, -y]), ((0, 0), (0, 0), (2, size + 1)), mode="edge")
-        at = [wide[:, :, i : i + width] for i in range(size + 4)]
-        inside, beside, far = at[2:-2], (at[1], at[-2]), (at[0], at[-1])
-        height = sum(inside) / size - sum(far) / 2
-        noise = jnp.concatenate([deviation, deviation])
-        least = _STANDS_OUT * noise
-        between = jnp.minimum(inside[0], inside[-1]) - jnp.maximum(*beside)
-        trace = jnp.maximum(*(jnp.abs(b - f) for b, f in zip(beside, far, strict=True)))
-        two_sides = (np.arange(width) > 1) & (np.arange(width) < width - size - 1)
-        line = (between > least) & (height > least) & jnp.asarray(two_sides)[None, None]
-        # Most differences of two pixels are below twice the noise.
-        tolerance = _BESIDE * height + 2 * noise
-        # Two columns that differ are one line of the image, blurred and between them.
-        uneven = jnp.abs(inside[0] - inside[-1])
-        line = line & (trace < tolerance) & (uneven < tolerance)
-        score = jnp.where(line, 1, _GAP)
-        score = jnp.where(jnp.concatenate([known, known]), score, 0)
-        run = jnp.any(_runs(score).reshape(2, *y.shape), axis=0)
+    # Bright ones and dark ones.
+    y, known, deviation = (jnp.concatenate(a) for a in ([y, -y], [known, known], [deviation] * 2))
+    lines = jnp.stack([_stands_out(y, deviation, size) for size in _WIDTHS])
+    score = jnp.where(known, jnp.where(lines, 1, _GAP), 0)
+    runs = _runs(score.reshape(-1, *y.shape[1:])).reshape(len(_WIDTHS), 2, -1, *y.shape[1:])
+    found = jnp.zeros(runs.shape[2:], bool)
+    for size, run in zip(_WIDTHS, jnp.any(runs, axis=1), strict=True):
         for step in range(size):
-            found = found | jnp.pad(run, ((0, 0), (0, 0), (step, 0)))[:, :, :width]
+            found = found | jnp.pad(run, ((0, 0), (0, 0), (step, 0)))[:, :, : y.shape[2]]
     return found
+
+
+def _stands_out(y: Array, deviation: Array, size: int) -> Array:
+    """Which pixels are the first of `size` in a row that are brighter than both sides."""
+    width = y.shape[2]
+    wide = jnp.pad(y, ((0, 0), (0, 0), (2, size + 1)), mode="edge")
+    at = [wide[:, :, i : i + width] for i in range(size + 4)]
+    inside, beside, far = at[2:-2], (at[1], at[-2]), (at[0], at[-1])
+    height = sum(inside) / size - sum(far) / 2
+    least = _STANDS_OUT * deviation
+    between = jnp.minimum(inside[0], inside[-1]) - jnp.maximum(*beside)
+    trace = jnp.maximum(*(jnp.abs(b - f) for b, f in zip(beside, far, strict=True)))
+    two_sides = (np.arange(width) > 1) & (np.arange(width) < width - size - 1)
+    line = (between > least) & (height > least) & jnp.asarray(two_sides)[None, None]
+    # Most differences of two pixels are below twice the noise.
+    tolerance = _BESIDE * height + 2 * deviation
+    # Two columns that differ are one line of the image, blurred and between them.
+    uneven = jnp.abs(inside[0] - inside[-1])
+    return line & (trace < tolerance) & (uneven < tolerance)
 
 
 def _runs(score: Array) -> Array:
@@ -66,10 +71,8 @@ def _runs(score: Array) -> Array:
         total = jnp.maximum(total + here, 0)
         return total, total
 
-    along = jnp.moveaxis(score, 1, 0)
-    zeros = jnp.zeros_like(along[0])
-    ending, beginning = (
-        lax.scan(extend, zeros, along, reverse=reverse)[1] for reverse in (False, True)
-    )
+    along = jnp.moveaxis(jnp.concatenate([score, score[:, ::-1]]), 1, 0)
+    totals = jnp.moveaxis(lax.scan(extend, jnp.zeros_like(along[0]), along)[1], 0, 1)
+    ending, beginning = totals[: len(score)], totals[len(score) :, ::-1]
     inside = (ending > 0) & (beginning > 0)
-    return jnp.moveaxis(inside & (ending + beginning - along >= _SHORTEST), 0, 1)
+    return inside & (ending + beginning - score >= _SHORTEST)

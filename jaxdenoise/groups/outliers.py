@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxdenoise._core.order import order_statistics
+
 # Log odds of a pixel that is an outlier whatever its value, and of one that never is.
 _ALWAYS, _NEVER = 1e30, -1e30
 # The highest of any other, odds of 1 to 2 at y = x: a pixel that is where it should be is no
@@ -149,7 +151,7 @@ def _range(y: Array) -> tuple[Array, Array]:
 
 
 def _median(x: Array) -> Array:
-    """Over the first axis, which is kept; its length is a power of two."""
+    """Over the first axis, which is kept; its length is even, or 1."""
     return _order_statistic(x, len(x) // 2)
 
 
@@ -171,26 +173,6 @@ def _variance_of_patch(squares: Array) -> Array:
 
 
 def _order_statistic(x: Array, k: int) -> Array:
-    """The mean of the k-th least and the next along the first axis."""
-    return jnp.mean(sorted_along_first(x)[max(k - 1, 0) : k + 1], axis=0, keepdims=True)
-
-
-def sorted_along_first(x: Array) -> Array:
-    """The first axis in order, by a bitonic network: minima and maxima of whole arrays alone."""
-
-    def exchange(x: Array, step: int, *, mirrored: bool) -> Array:
-        """Order the pairs i and i + step, or i and its mirror image, in blocks of 2 step."""
-        blocks = x.reshape(-1, 2, step, *x.shape[1:])
-        a, b = blocks[:, 0], blocks[:, 1]
-        b = b[:, ::-1] if mirrored else b
-        return jnp.stack([jnp.minimum(a, b), jnp.maximum(a, b)], axis=1).reshape(x.shape)
-
-    half = 1
-    while half < len(x):
-        x = exchange(x, half, mirrored=True)
-        step = half // 2
-        while step:
-            x = exchange(x, step, mirrored=False)
-            step //= 2
-        half *= 2
-    return x
+    """The mean of the k-th least and the next along the first axis, which is kept."""
+    low, high = order_statistics(x, max(k - 1, 0), min(k, len(x) - 1))
+    return (low + high)[None] / 2

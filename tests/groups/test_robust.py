@@ -267,9 +267,3 @@ def test_lone_outlier_does_not_make_itself_likely():
     known = jnp.ones(y.shape, bool)
     log_odds = outliers.log_odds_given(y, known, p, jnp.array(0.1))[0, 0]
     assert log_odds[500] < log_odds[501] + 1  # counting itself it would be log(512) above
-
-
-@pytest.mark.parametrize("n", [1, 2, 4, 16, 32])
-def test_sorting_network(n, rng):
-    x = rng.normal(size=(n, 3, 5))
-    np.testing.assert_array_equal(outliers.sorted_along_first(jnp.asarray(x)), np.sort(x, axis=0))
