@@ -1,15 +1,15 @@
 """Strict numerics for the whole run: x64, no implicit promotion of dtypes or ranks."""
 
 import gc
-import mmap
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import jax
-import jaxlib
 import numpy as np
 import pytest
 
@@ -21,25 +21,30 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def known_to_xla(flags: list[str]) -> list[str]:
-    """The flags that this jaxlib has. XLA aborts the process at one that it does not know."""
-    library = max(Path(jaxlib.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
-    with open(library, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
-        return [flag for flag in flags if code.find(flag.split("=")[0].strip("-").encode()) >= 0]
+    """The flags that this jaxlib has. XLA ends a process at one that it does not know."""
+
+    def known(flag: str) -> bool:
+        command = [sys.executable, "-c", "import jax; jax.devices()"]
+        environment = os.environ | {"XLA_FLAGS": flag}
+        return subprocess.run(command, env=environment, capture_output=True).returncode == 0
+
+    with ThreadPoolExecutor() as pool:
+        return [flag for flag, yes in zip(flags, pool.map(known, flags), strict=True) if yes]
 
 
 # Compiling dominates the run. Unoptimised machine code, loops that do not pass through MLIR, and
 # one thread, since the workers have the cores, compile in a quarter of the time. XLA reads the
 # flags when the first device is asked for; after that they are withdrawn, so that processes which
 # tests start compile as users do.
-FAST_TO_COMPILE = " ".join(
-    known_to_xla(
-        [
-            "--xla_backend_optimization_level=0",
-            "--xla_cpu_use_fusion_emitters=false",
-            "--xla_cpu_parallel_codegen_split_count=1",
-        ]
-    )
-)
+WANTED = [
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+]
+# Asked once: the workers inherit the answer.
+if "TEST_XLA_FLAGS" not in os.environ:
+    os.environ["TEST_XLA_FLAGS"] = " ".join(known_to_xla(WANTED))
+FAST_TO_COMPILE = os.environ["TEST_XLA_FLAGS"]
 with pytest.MonkeyPatch.context() as environment:
     if "TEST_AS_USERS_COMPILE" not in os.environ:
         flags = os.environ.get("XLA_FLAGS", "")
