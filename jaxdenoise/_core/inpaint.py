@@ -1,5 +1,7 @@
 """Pixels that are unknown, or cannot be: found, and filled from those around them."""
 
+from functools import reduce
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -13,15 +15,19 @@ _COARSER = 1e-3
 
 
 def plausible(planes: Array) -> Array:
-    """Which pixels of (C, H, W) are numbers, and not absurd ones.
+    """Which pixels of (C, *spatial) are numbers, and not absurd ones.
 
     One value of 1e30 would rule every sum it enters. What the image holds is bounded by its range
-    after a median of 3 x 3 pixels, taken twice.
+    after a median of three pixels along every axis, taken twice.
     """
+    axes = tuple(range(1, planes.ndim))
+
+    def smoother(_, x: Array) -> Array:
+        return reduce(_median_of_three, axes, x)
+
     finite = jnp.isfinite(planes)
-    smooth = inpaint(planes, finite)
-    smooth = lax.fori_loop(0, 2, lambda _, x: _median_of_three(_median_of_three(x, 1), 2), smooth)
-    low, high = (f(smooth, axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
+    smooth = lax.fori_loop(0, 2, smoother, inpaint(planes, finite))
+    low, high = (f(smooth, axis=axes, keepdims=True) for f in (jnp.min, jnp.max))
     # Without any range after the median there may be lines and stars alone.
     margin = jnp.where(high > low, _BEYOND * (high - low), jnp.inf)
     return finite & (planes >= low - margin) & (planes <= high + margin)

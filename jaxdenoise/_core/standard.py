@@ -53,10 +53,10 @@ def standardise(
     planes = fill_missing(to_planes(image, channel_axis))
     still = lax.stop_gradient(planes)
     # Divide by the largest value first. The mean of very large values would overflow.
-    largest, inverse = _power_of_two(jnp.max(jnp.abs(still)))
+    largest, inverse = power_of_two(jnp.max(jnp.abs(still)))
     still = still * inverse
     mean = jnp.mean(still)
-    spread, inverse_spread = _power_of_two(jnp.max(jnp.abs(still - mean)))
+    spread, inverse_spread = power_of_two(jnp.max(jnp.abs(still - mean)))
     # An offset below twice the range costs no digit that matters, and stays.
     offset = 4 * spread * jnp.round(mean * inverse_spread / 4) * largest
     valid = jnp.ones((), bool)
@@ -69,7 +69,7 @@ def standardise(
     return Standard(planes, offset, scale, inverse, valid, image, channel_axis)
 
 
-def _power_of_two(x: Array) -> tuple[Array, Array]:
+def power_of_two(x: Array) -> tuple[Array, Array]:
     """The power of two that x rounds to, and its inverse.
 
     1 for 0, and for what is not finite.

@@ -129,7 +129,6 @@ def _shifted(offsets: np.ndarray, *planes: Array) -> list[Array]:
         size = together.shape[axis]
         indices = mirror(np.arange(-most, size + most), size)
         wide = jnp.take(wide, indices, axis=axis, mode="clip")
-
     starts = np.cumsum([0, *(len(x) for x in planes[:-1])])
 
     def at(offset: Array) -> list[Array]:

@@ -7,6 +7,8 @@ Poisson denoising", IEEE Signal Processing Letters 2016). The side of a bin is t
 image fills the shape of the image by reflection, and a side of 1 changes nothing.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -23,6 +25,7 @@ _FEWEST_BINS = 4
 _KEPT, _LEFT = 2, 4
 
 
+@partial(jax.jit, static_argnames="axes")
 def side_of_bins(photons: Array, axes: int) -> Array:
     """The side of a bin along each of `axes` axes, 1 from about a photon a pixel upwards."""
     least = jnp.finfo(photons.dtype).eps
@@ -30,6 +33,7 @@ def side_of_bins(photons: Array, axes: int) -> Array:
     return jnp.maximum(jnp.floor(lax.stop_gradient(side) + _ROUND_UP), 1).astype(jnp.int32)
 
 
+@partial(jax.jit, static_argnames="axes")
 def bin_means(image: Array, side: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     """The mean of the known pixels of every bin, in the shape of the image, and a bin's pixels."""
     known = ~jnp.isnan(image)
@@ -47,6 +51,7 @@ def bin_means(image: Array, side: Array, axes: tuple[int, ...]) -> tuple[Array, 
     return jnp.where(count > 0, total / jnp.maximum(count, 1), jnp.nan), pixels
 
 
+@partial(jax.jit, static_argnames="axes")
 def spread_bins(binned: Array, side: Array, axes: tuple[int, ...]) -> Array:
     """Pixels from the bins, linear between their centres; keeps the mean."""
     for axis in axes:
@@ -67,6 +72,7 @@ def spread_bins(binned: Array, side: Array, axes: tuple[int, ...]) -> Array:
     return binned
 
 
+@partial(jax.jit, static_argnames="axes")
 def keep_mean(denoised: Array, image: Array, photons: Array, axes: tuple[int, ...]) -> Array:
     """Scale `denoised` to the mean of the image, channel by channel, where photons are few."""
     known = ~jnp.isnan(image) & ~jnp.isnan(denoised)

@@ -15,6 +15,7 @@ from jaxdenoise._core.content import check_content
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.planes import float_dtype, to_planes
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise._core.standard import power_of_two
 from jaxdenoise._core.transforms import dct
 
 _PATCH_SIZE = 8
@@ -116,7 +117,9 @@ def _estimate_sigma(image, outliers, channel_axis):
         sigmas = jnp.stack([_sigma_among_outliers(*plane, size) for plane in each])
     else:
         sigmas = jnp.stack([_plane_sigma(plane, size) for plane in planes])
-    return safe_sqrt(jnp.mean(jnp.square(sigmas))).astype(float_dtype(image))
+    scale, inverse = power_of_two(lax.stop_gradient(jnp.max(sigmas)))
+    level = scale * safe_sqrt(jnp.mean(jnp.square(sigmas * inverse)))
+    return level.astype(float_dtype(image))
 
 
 def _plane_sigma(plane: Array, size: int) -> Array:
@@ -129,13 +132,19 @@ def _plane_sigma(plane: Array, size: int) -> Array:
     spectrum = jnp.einsum("ui,pij,vj->puv", matrix, patches, matrix, precision="highest")
     order = np.add.outer(np.arange(size), np.arange(size))
     low = (order >= 1) & (order < size - 1)
-    energy = jnp.sum(jnp.square(spectrum[:, low]), axis=1)
+    # Squares of what is tiny would be 0.
+    scale, inverse = power_of_two(jnp.max(jnp.abs(spectrum[:, low]), axis=1))
+    energy = scale * safe_sqrt(jnp.sum(jnp.square(spectrum[:, low] * inverse[:, None]), axis=1))
+    # What fills the place of no data may be so large that the patch has no sum.
+    summed = jnp.all(jnp.isfinite(spectrum), axis=(1, 2)) & jnp.isfinite(energy)
+    spectrum = jnp.where(summed[:, None, None], spectrum, 0)
+    energy = jnp.where(summed, energy, 0)
     most = jnp.max(energy)
     # Chosen last: patches with pixels that are clipped, silent or missing, the fewer the sooner.
     bad = _count(extremes | silent | ~known, plane.dtype)
     energy = jnp.where(bad > 0, (1 + bad) * most, energy)
     noisy = _count(~silent & known, plane.dtype)
-    usable = 2 * noisy >= size**2
+    usable = summed & (2 * noisy >= size**2)
     energy = jnp.where(usable, energy, jnp.inf)
     _, chosen = lax.top_k(-energy, _smooth(len(patches)))
     number = _smooth_of(jnp.sum(usable, dtype=plane.dtype))
@@ -145,7 +154,7 @@ def _plane_sigma(plane: Array, size: int) -> Array:
     magnitudes = jnp.abs(spectrum[:, order >= size - 1][chosen]) * lax.rsqrt(share)[:, None]
     level = jnp.quantile(_median_of(magnitudes, used), _QUANTILE) / _MEDIAN_TO_SIGMA
     count = jnp.sum(used, dtype=plane.dtype)
-    seen = jnp.any(2 * _count(known, plane.dtype) >= size**2)
+    seen = jnp.any(summed & (2 * _count(known, plane.dtype) >= size**2))
     return jnp.where(count > 0, level / _bias(count), jnp.where(seen, 0, jnp.nan))
 
 
@@ -199,10 +208,10 @@ def _sigma_among_outliers(plane: Array, known: Array, size: int) -> Array:
     low, high = jnp.min(plane), jnp.max(plane)
     useless = (patches == low) | (patches == high) | ~known
     usable = 2 * _count(useless, plane.dtype) <= size**2
-    spread = jnp.where(usable, jnp.var(medians, axis=1), jnp.inf)
+    span = jnp.where(high > low, high - low, 1)
+    spread = jnp.where(usable, jnp.var(medians / span, axis=1), jnp.inf)
     _, chosen = lax.top_k(-spread, _smooth(len(patches)))
-    span = high - low
-    deviation = (quadrants - medians[..., None])[chosen] / jnp.where(span > 0, span, 1)
+    deviation = (quadrants - medians[..., None])[chosen] / span
     number = _smooth_of(jnp.sum(usable, dtype=plane.dtype))
     used = (jnp.arange(len(chosen), dtype=plane.dtype) < number) & usable[chosen]
     squares, counted = jnp.square(deviation), counted[chosen] & used[:, None, None]

@@ -42,6 +42,28 @@ def _poisson_log_probability(count: Array, rate: Array) -> Array:
     return jnp.where(many, of_many, few * jnp.log(rate) - rate - gammaln(few + 1))
 
 
+@jax.jit
+def _anscombe(y: Array, gain: ArrayLike, sigma: ArrayLike) -> Array:
+    gain, sigma = jnp.asarray(gain, y.dtype), jnp.asarray(sigma, y.dtype)
+    stabilised = 2 * safe_sqrt(y / gain + 3 / 8 + jnp.square(sigma / gain))
+    return jnp.where(jnp.isfinite(y), stabilised, jnp.nan)
+
+
+@jax.jit
+def _unbiased_inverse(d: Array, gain: ArrayLike, sigma: ArrayLike) -> Array:
+    gain, sigma = jnp.asarray(gain, d.dtype), jnp.asarray(sigma, d.dtype)
+    # Below the transform of a zero count no intensity is left: 2 sqrt(3/8).
+    d = jnp.maximum(d, 2 * math.sqrt(3 / 8))
+    photons = (
+        d**2 / 4
+        + math.sqrt(3 / 2) / 4 / d
+        - 11 / 8 / d**2
+        + 5 / 8 * math.sqrt(3 / 2) / d**3
+        - 1 / 8
+    )
+    return gain * jnp.maximum(photons - jnp.square(sigma / gain), 0)
+
+
 @pytree_dataclass
 class PoissonGaussian:
     r"""Photon noise with read-out noise, y = gain * Poisson(x / gain) + sigma n.
@@ -106,25 +128,11 @@ class PoissonGaussian:
 
         NaN where a pixel is not finite: an infinite one is missing, not black or white.
         """
-        y = as_real_float(noisy)
-        gain, sigma = jnp.asarray(self.gain, y.dtype), jnp.asarray(self.sigma, y.dtype)
-        stabilised = 2 * safe_sqrt(y / gain + 3 / 8 + jnp.square(sigma / gain))
-        return jnp.where(jnp.isfinite(y), stabilised, jnp.nan)
+        return _anscombe(as_real_float(noisy), self.gain, self.sigma)
 
     def unstabilise(self, denoised: ArrayLike) -> Float[Array, "..."]:
         """The exact unbiased inverse: E[y] as a function of E[stabilise(y)]."""
-        d = as_real_float(denoised)
-        gain, sigma = jnp.asarray(self.gain, d.dtype), jnp.asarray(self.sigma, d.dtype)
-        # Below the transform of a zero count no intensity is left: 2 sqrt(3/8).
-        d = jnp.maximum(d, 2 * math.sqrt(3 / 8))
-        photons = (
-            d**2 / 4
-            + math.sqrt(3 / 2) / 4 / d
-            - 11 / 8 / d**2
-            + 5 / 8 * math.sqrt(3 / 2) / d**3
-            - 1 / 8
-        )
-        return gain * jnp.maximum(photons - jnp.square(sigma / gain), 0)
+        return _unbiased_inverse(as_real_float(denoised), self.gain, self.sigma)
 
 
 @pytree_dataclass

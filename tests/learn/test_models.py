@@ -35,22 +35,23 @@ def test_numbers_of_parameters_are_those_documented():
 
 @pytest.mark.parametrize("shape", [(13, 9), (1, 1)])
 def test_unet_keeps_the_size(shape):
-    network = learn.UNet.initialise(KEY, in_channels=2, out_channels=3, width=2, depth=2)
+    given = {"in_channels": 2, "out_channels": 3, "width": 2, "depth": 2}
+    network = eqx.filter_jit(learn.UNet.initialise)(KEY, **given)
     images = jax.random.normal(KEY, (2, 2, *shape))
-    out = jax.vmap(network)(images)
+    out = eqx.filter_jit(eqx.filter_vmap(network))(images)
     assert out.shape == (2, 3, *shape)
-    np.testing.assert_allclose(network(images[1]), out[1], atol=1e-6)
+    np.testing.assert_allclose(eqx.filter_jit(network)(images[1]), out[1], atol=1e-6)
 
 
 def test_every_parameter_learns(denoiser):
     """No gradient is 0 throughout, but where a rectifier is dead."""
-    network = learn.UNet.initialise(KEY, width=4, depth=1)
+    network = eqx.filter_jit(learn.UNet.initialise)(KEY, width=4, depth=1)
     image = jax.random.normal(KEY, (1, 16, 16))
     for loss, model in (
         (lambda network: jnp.sum(jnp.square(network(image))), network),
         (lambda denoiser: jnp.sum(jnp.square(denoiser(image[0], 0.5))), denoiser),
     ):
-        for slope in jax.tree.leaves(eqx.filter_grad(loss)(model)):
+        for slope in jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(loss))(model)):
             assert np.isfinite(slope).all()
             assert np.any(slope != 0)
 
@@ -102,7 +103,7 @@ def test_fcn_keeps_the_size_and_loads_vgg(vgg):
     image = jax.random.uniform(KEY, (1, 40, 33))
     first, same = grey.blocks[0].layers[0], network.blocks[0].layers[0]
     np.testing.assert_allclose(first(image), same(jnp.repeat(image, 3, axis=0)), atol=1e-4)
-    assert grey(image).shape == (1, 40, 33)
+    assert eqx.filter_jit(grey)(image).shape == (1, 40, 33)
 
 
 def test_vgg_that_does_not_fit(vgg, tmp_path):

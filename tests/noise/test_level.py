@@ -136,3 +136,20 @@ def test_small_images_have_no_bias(side):
     noise = np.random.default_rng(2).normal(size=(60, side, side))
     sigmas = jax.vmap(jd.estimate_sigma)(noise)
     np.testing.assert_allclose(np.mean(sigmas), 1, atol=0.045)
+
+
+@pytest.mark.parametrize("outliers", [False, True])
+def test_units_do_not_matter(outliers, rng):
+    image = np.add.outer(np.arange(40), np.arange(42)) + rng.normal(0, 9, (40, 42))
+    expected = jd.estimate_sigma(image.astype(np.float32), outliers=outliers)
+    for unit in (1e-30, 1e-17, 1e18, 1e30):
+        found = jd.estimate_sigma((image * unit).astype(np.float32), outliers=outliers)
+        np.testing.assert_allclose(float(found) / unit, expected, rtol=1e-5)
+
+
+def test_what_stands_for_no_data_does_not_count(rng):
+    """However large: its square, or its sum with others, may be infinite."""
+    image = rng.normal(0, 9, (64, 64)).astype(np.float32)
+    for value in (-3.4e38, -1e30, -1e18, -32768.0):
+        image[10:20, 5:15] = value
+        np.testing.assert_allclose(jd.estimate_sigma(image), 9, rtol=0.1)
