@@ -120,7 +120,7 @@ def test_channel_without_known_pixels():
 
 
 def test_parameters_that_are_nan_are_seen(photograph):
-    image = photograph
+    image = photograph[:16, :18]
     robust = jax.jit(lambda s, r: jd.robust_subspace(image, s, outlier_rate=r))
     assert np.isfinite(robust(SIGMA, 0.1)).all()
     for parameters in ((np.nan, 0.1), (-SIGMA, 0.1), (SIGMA, np.nan), (SIGMA, -0.1)):
