@@ -41,7 +41,7 @@ WANTED = [
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
 ]
-# Asked once: the workers inherit the answer.
+# XLA is asked once. The workers inherit the answer.
 if "TEST_XLA_FLAGS" not in os.environ:
     os.environ["TEST_XLA_FLAGS"] = " ".join(known_to_xla(WANTED))
 FAST_TO_COMPILE = os.environ["TEST_XLA_FLAGS"]

@@ -72,14 +72,15 @@ def standardise(
 def power_of_two(x: Array) -> tuple[Array, Array]:
     """The power of two that x rounds to, and its inverse.
 
-    1 for 0, and for what is not finite.
+    Both are 1 if x is 0 or not finite. The power is at most the inverse of the smallest normal
+    number, because XLA may replace a smaller inverse by 0.
     """
     kind = jnp.finfo(x.dtype)
 
     def rounded(x: Array) -> Array:
         return lax.reduce_precision(x, exponent_bits=kind.nexp, mantissa_bits=0)
 
-    power = rounded(x)
-    power = jnp.where((power >= kind.tiny) & jnp.isfinite(power), power, 1)
+    power = jnp.minimum(rounded(x), 1 / kind.tiny)
+    power = jnp.where((power >= kind.tiny) & jnp.isfinite(x), power, 1)
     # Exact already; but XLA would make one quotient of two, whose divisor might underflow.
     return power, rounded(1 / power)

@@ -135,7 +135,7 @@ def _plane_sigma(plane: Array, size: int) -> Array:
     # Squares of what is tiny would be 0.
     scale, inverse = power_of_two(jnp.max(jnp.abs(spectrum[:, low]), axis=1))
     energy = scale * safe_sqrt(jnp.sum(jnp.square(spectrum[:, low] * inverse[:, None]), axis=1))
-    # What fills the place of no data may be so large that the patch has no sum.
+    # The sum overflows in patches with very large placeholders for missing data.
     summed = jnp.all(jnp.isfinite(spectrum), axis=(1, 2)) & jnp.isfinite(energy)
     spectrum = jnp.where(summed[:, None, None], spectrum, 0)
     energy = jnp.where(summed, energy, 0)
@@ -211,10 +211,12 @@ def _sigma_among_outliers(plane: Array, known: Array, size: int) -> Array:
     span = jnp.where(high > low, high - low, 1)
     spread = jnp.where(usable, jnp.var(medians / span, axis=1), jnp.inf)
     _, chosen = lax.top_k(-spread, _smooth(len(patches)))
-    deviation = (quadrants - medians[..., None])[chosen] / span
+    deviation = (quadrants - medians[..., None])[chosen]
     number = _smooth_of(jnp.sum(usable, dtype=plane.dtype))
     used = (jnp.arange(len(chosen), dtype=plane.dtype) < number) & usable[chosen]
-    squares, counted = jnp.square(deviation), counted[chosen] & used[:, None, None]
+    squares, counted = jnp.square(deviation / span), counted[chosen] & used[:, None, None]
+    # The squares underflow beside very large placeholders for missing data.
+    lost = jnp.any(counted & (deviation != 0)) & ~jnp.any(counted & (squares > 0))
     # Deviations of integers are 0 or a step: without a least variance, those of 0 alone would fit.
     step = jnp.min(squares, where=squares > 0, initial=1)
     least = lax.stop_gradient(step / 3 + _LEAST_VARIANCE)
@@ -237,7 +239,7 @@ def _sigma_among_outliers(plane: Array, known: Array, size: int) -> Array:
     # E (x - median)^2 of n pixels, of which the median has the variance pi / (2 n + pi).
     n = half**2
     sigma = span * jnp.sqrt(variance / (1 - 2 / n + math.pi / (2 * n + math.pi)))
-    return jnp.where(jnp.any(counted), sigma, 0)
+    return jnp.where(lost, jnp.nan, jnp.where(jnp.any(counted), sigma, 0))
 
 
 def _quadrants(patches: Array, half: int) -> Array:

@@ -148,8 +148,15 @@ def test_units_do_not_matter(outliers, rng):
 
 
 def test_what_stands_for_no_data_does_not_count(rng):
-    """However large: its square, or its sum with others, may be infinite."""
+    """The square of a placeholder, or its sum with other pixels, may be infinite."""
     image = rng.normal(0, 9, (64, 64)).astype(np.float32)
     for value in (-3.4e38, -1e30, -1e18, -32768.0):
         image[10:20, 5:15] = value
         np.testing.assert_allclose(jd.estimate_sigma(image), 9, rtol=0.1)
+
+
+def test_no_estimate_among_outliers_where_squares_underflow(rng):
+    image = rng.normal(0, 9, (64, 64)).astype(np.float32)
+    for value in (-3.4e38, -1e30):
+        image[10:20, 5:15] = value
+        assert np.isnan(jd.estimate_sigma(image, outliers=True))
