@@ -6,6 +6,8 @@ from jaxdenoise.filters import mean_shift as mean_shift
 from jaxdenoise.filters import nlm as nlm
 from jaxdenoise.filters import steering as steering
 from jaxdenoise.filters import tv as tv
+from jaxdenoise.groups import GroupSizes as GroupSizes
+from jaxdenoise.groups import Profile as Profile
 from jaxdenoise.groups import bm3d as bm3d
 from jaxdenoise.groups import degrees_of_freedom as degrees_of_freedom
 from jaxdenoise.groups import descend_trace_risk as descend_trace_risk

@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from jaxdenoise._core.checks import check_image
-from jaxdenoise.groups import bm3d, bm3d_of_part, subspace, subspace_of_part
+from jaxdenoise.groups import Profile, bm3d, bm3d_of_part, subspace, subspace_of_part
 from jaxdenoise.sharding import shard
 
 # Sides are rounded up to a multiple of this. It exceeds every window, and 64 to 256 pixels are 16
@@ -40,8 +40,8 @@ def bucketed(denoiser: Callable[..., Array], *, sharded: bool = False) -> Callab
     **Returns:** a function of the same arguments. Its result is that of the denoiser up to the
     order of sums. In single precision `subspace` differs by less than 1e-6 of the range. In `bm3d`
     the second stage may match another, equally similar patch; single pixels then differ by up to
-    1e-3. Images below 64 pixels a side, with missing pixels or a map of sigma, and traced ones run
-    as they are.
+    1e-3. Images below 64 pixels a side, with missing pixels or a map of sigma, traced ones, and
+    those for which a `Profile` is given run as they are.
 
     **Raises:** `TypeError` for another denoiser.
 
@@ -62,7 +62,9 @@ def bucketed(denoiser: Callable[..., Array], *, sharded: bool = False) -> Callab
         image: ArrayLike, sigma: Any, *, channel_axis: int | None = None, **parameters: Any
     ) -> Array:
         image = check_image(image, channel_axis=channel_axis, ndim=(2,))
-        if isinstance(image, Tracer) or np.ndim(sigma):
+        # The window of a caller's own profile may be wider than the canvas.
+        own = isinstance(parameters.get("profile"), Profile)
+        if isinstance(image, Tracer) or np.ndim(sigma) or own:
             return run(image, sigma, channel_axis=channel_axis, **parameters)
         pixels = np.asarray(image)
         spatial = list(range(pixels.ndim))

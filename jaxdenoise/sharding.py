@@ -15,8 +15,8 @@ _AXIS = "pieces"
 
 
 def shard(
-    denoiser: Callable[..., Array], mesh: Mesh | None = None, *, batch: bool = False
-) -> Callable[..., Array]:
+    denoiser: Callable[..., Any], mesh: Mesh | None = None, *, batch: bool = False
+) -> Callable[..., Any]:
     """Run a denoiser over all devices of a mesh, with the result of one device.
 
     With `batch` the devices share the images. Without it they share the tiles of one image, each
@@ -54,7 +54,7 @@ def shard(
     flat = Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
     whole, shared = PartitionSpec(), PartitionSpec(_AXIS)
 
-    def on_tiles(image: ArrayLike, *arguments: Any, **parameters: Any) -> Array:
+    def on_tiles(image: ArrayLike, *arguments: Any, **parameters: Any) -> Any:
         # Only what may be committed to one device: numbers stay, for the denoiser to check.
         image = jax.device_put(image, NamedSharding(flat, whole))
         arguments, parameters = jax.tree.map(
@@ -65,11 +65,11 @@ def shard(
             return denoiser(image, *arguments, **parameters)
 
     @partial(jax.jit, static_argnames="parameters")
-    def on_images(arguments: tuple, arrays: dict, parameters: tuple) -> Array:
+    def on_images(arguments: tuple, arrays: dict, parameters: tuple) -> Any:
         split = [jnp.ndim(a) > 0 for a in arguments]
 
-        def own(arguments: tuple, arrays: dict) -> Array:
-            def one(images: list[Array]) -> Array:
+        def own(arguments: tuple, arrays: dict) -> Any:
+            def one(images: list[Array]) -> Any:
                 image = iter(images)
                 each = (
                     next(image) if along else a for a, along in zip(arguments, split, strict=True)
@@ -83,7 +83,7 @@ def shard(
             arguments, arrays
         )
 
-    def on_batch(images: ArrayLike, *arguments: Any, **parameters: Any) -> Array:
+    def on_batch(images: ArrayLike, *arguments: Any, **parameters: Any) -> Any:
         every = [a if np.ndim(a) == 0 else jnp.asarray(a) for a in (images, *arguments)]
         lengths = {np.shape(a)[0] for a in every if np.ndim(a)}
         if len(lengths) != 1:

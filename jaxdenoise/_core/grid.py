@@ -4,9 +4,10 @@ Whole patches are moved by one `gather` and one `scatter`, and so are the tiles,
 only large: contiguous rows move, forwards and in the derivative.
 """
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +15,26 @@ from jax import Array, lax
 
 from jaxdenoise._core.window import offsets_in_window
 
-# References of a tile along each axis.
+# References of a tile, in two dimensions along each axis.
+_REFERENCES = 512
 _TILE = (16, 32)
+
+
+class GroupSizes(NamedTuple):
+    """The sizes of the groups of similar patches that a denoiser works on.
+
+    Those in pixels are one integer for all spatial axes, or a tuple of one for each.
+    """
+
+    patch_size: int | tuple[int, ...]  # pixels of a patch's side
+    group_size: int  # patches of a group
+    stride: int | tuple[int, ...]  # pixels from one reference patch to the next
+    window_size: int | tuple[int, ...]  # pixels of the side of the window that is searched
+
+
+def each_axis(size: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """A size along every axis."""
+    return size if isinstance(size, tuple) else (size,) * axes
 
 
 @dataclass(frozen=True)
@@ -75,49 +94,58 @@ class Axis:
         from_end = xp.where(met, references - 1, references)
         return xp.concatenate([from_start < references, (from_start < from_end)[::-1, ::-1]])
 
+    @cached_property
+    def in_order(self) -> np.ndarray:
+        """Those of all (tiles * count) that count, ordered by position."""
+        counted = np.flatnonzero(self.counts)
+        return counted[np.argsort(np.ravel(self.references)[counted])]
+
 
 @dataclass(frozen=True)
 class Grid:
     """Which patches are references and which are their candidates, in an image of `shape`.
 
-    A corner stands for its patch: (y, x) of the first pixel. References stand at most `stride`
-    apart, from the first patch to the last, and the grid looks the same from every side.
+    A corner stands for its patch: the position of the first pixel. References stand at most
+    `stride` apart, from the first patch to the last, and the grid looks the same from every side.
     Candidates are all patches inside the image whose corner lies in the window around
-    the reference's.
+    the reference's. All sizes are given for each of the d axes.
 
-    With an `extent`, (2,), the image is the upper left part of `shape` of that height and width,
-    which may be traced; neither may be below the window's.
+    With an `extent`, (d,), the image is the first part of `shape`, so far along each axis, which
+    may be traced; none may be below the window's.
     """
 
-    shape: tuple[int, int]
-    patch_size: int
-    stride: int
-    window_size: int
+    shape: tuple[int, ...]
+    patch_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    window_size: tuple[int, ...]
     extent: Array | None = None
 
-    @property
-    def room(self) -> tuple[int, int]:
-        """The corner of the last patch in `shape`."""
-        height, width = self.shape
-        return height - self.patch_size, width - self.patch_size
+    @classmethod
+    def of(cls, shape: tuple[int, ...], sizes: GroupSizes, extent: Array | None = None) -> "Grid":
+        pixels = sizes.patch_size, sizes.stride, sizes.window_size
+        patch_size, stride, window_size = (each_axis(size, len(shape)) for size in pixels)
+        return cls(shape, patch_size, stride, window_size, extent)
 
     @property
-    def last(self) -> tuple[int, int] | tuple[Array, Array]:
+    def room(self) -> tuple[int, ...]:
+        """The corner of the last patch in `shape`."""
+        return tuple(n - size for n, size in zip(self.shape, self.patch_size, strict=True))
+
+    @property
+    def last(self) -> tuple[int, ...] | tuple[Array, ...]:
         """The corner of the last patch in the image."""
         if self.extent is None:
             return self.room
-        return self.extent[0] - self.patch_size, self.extent[1] - self.patch_size
+        return tuple(self.extent[axis] - size for axis, size in enumerate(self.patch_size))
 
     @property
-    def radius(self) -> tuple[int, int]:
-        ry, rx = (min(self.window_size // 2, n) for n in self.room)
-        return ry, rx
+    def radius(self) -> tuple[int, ...]:
+        return tuple(min(w // 2, n) for w, n in zip(self.window_size, self.room, strict=True))
 
     @property
     def fewest_candidates(self) -> int:
         """What a reference in a corner of the image has."""
-        ry, rx = self.radius
-        return (ry + 1) * (rx + 1)
+        return math.prod(r + 1 for r in self.radius)
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -126,66 +154,72 @@ class Grid:
         return offsets[np.argsort(np.sum(offsets**2, axis=1), kind="stable")]
 
     @cached_property
-    def axes(self) -> tuple[Axis, Axis]:
-        y, x = (
-            Axis(last, self.stride, most, room)
-            for last, most, room in zip(self.last, _TILE, self.room, strict=True)
-        )
-        return y, x
+    def axes(self) -> tuple[Axis, ...]:
+        d = len(self.shape)
+        most = _TILE if d == 2 else (round(_REFERENCES ** (1 / d)),) * d
+        return tuple(map(Axis, self.last, self.stride, most, self.room))
 
     @property
-    def margin(self) -> tuple[int, int]:
+    def margin(self) -> tuple[int, ...]:
         """How far tiles, with their windows, reach out of `shape`."""
-        out = (0, 0) if self.extent is None else (axis.length for axis in self.axes)
-        y, x = (r + n for r, n in zip(self.radius, out, strict=True))
-        return y, x
+        if self.extent is None:
+            return self.radius
+        return tuple(r + axis.length for r, axis in zip(self.radius, self.axes, strict=True))
 
     @property
-    def span(self) -> tuple[int, int]:
+    def span(self) -> tuple[int, ...]:
         """The extent of the references' patches in a tile; its windows reach a radius further."""
-        y, x = (self.stride * (axis.count - 1) + self.patch_size for axis in self.axes)
-        return y, x
+        return tuple(
+            stride * (axis.count - 1) + size
+            for axis, stride, size in zip(self.axes, self.stride, self.patch_size, strict=True)
+        )
 
     @property
-    def tile_shape(self) -> tuple[int, int]:
-        height, width = (s + 2 * r for s, r in zip(self.span, self.radius, strict=True))
-        return height, width
+    def tile_shape(self) -> tuple[int, ...]:
+        return tuple(s + 2 * r for s, r in zip(self.span, self.radius, strict=True))
 
     @cached_property
     def tile_corners(self) -> np.ndarray | Array:
-        """The first reference of every tile, row by row, (tiles, 2)."""
-        y, x = self.axes
-        return _pairs(y.starts, x.starts)
+        """The first reference of every tile, in raster order, (tiles, d)."""
+        return _product(*(axis.starts for axis in self.axes))
+
+    @cached_property
+    def in_tile(self) -> tuple[np.ndarray, ...]:
+        """The references of any tile along each axis, from its first."""
+        return tuple(
+            stride * np.arange(axis.count, dtype=np.int32)
+            for axis, stride in zip(self.axes, self.stride, strict=True)
+        )
 
     @cached_property
     def corners_in_tile(self) -> np.ndarray:
-        """The references of any tile in its pixels, row by row, (references of a tile, 2)."""
-        y, x = (
-            r + self.stride * np.arange(axis.count)
-            for r, axis in zip(self.radius, self.axes, strict=True)
-        )
-        return _pairs(y, x)
+        """The references of any tile in its pixels, in raster order, (references of a tile, d)."""
+        return _product(*(r + along for r, along in zip(self.radius, self.in_tile, strict=True)))
 
     @cached_property
     def counts(self) -> np.ndarray | Array:
         """(tiles, references of a tile): False for what only fills a tile."""
-        y, x = (axis.counts for axis in self.axes)
-        both = y[:, None, :, None] & x[None, :, None, :]
-        return both.reshape(len(self.tile_corners), -1)
+        return reduce(_both, (axis.counts for axis in self.axes))
 
     @cached_property
     def corners(self) -> np.ndarray:
-        """All references, those of a tile together, without what only fills one, (groups, 2)."""
-        in_image = self.corners_in_tile - np.array(self.radius, np.int32)
-        return np.asarray(self.tile_corners[:, None] + in_image)[np.asarray(self.counts)]
+        """All references in raster order, without what only fills a tile, (groups, d)."""
+        return _product(*(np.ravel(axis.references)[axis.in_order] for axis in self.axes))
 
-    def listed(self, of_references: Array) -> Array:
+    def in_raster_order(self, of_references: Array) -> Array:
         """(tiles, references of a tile, ...) in the order of `corners`."""
-        tiles = of_references.reshape(-1, *of_references.shape[2:])
-        return tiles[jnp.asarray(np.flatnonzero(self.counts))]
+        d = len(self.axes)
+        tiles, counts = zip(*(axis.counts.shape for axis in self.axes), strict=True)
+        places = np.arange(math.prod(tiles) * math.prod(counts)).reshape(*tiles, *counts)
+        along = [axis for pair in zip(range(d), range(d, 2 * d), strict=True) for axis in pair]
+        rows = [n * count for n, count in zip(tiles, counts, strict=True)]
+        places = places.transpose(along).reshape(rows)
+        places = places[np.ix_(*(axis.in_order for axis in self.axes))]
+        flat = of_references.reshape(-1, *of_references.shape[2:])
+        return flat[jnp.asarray(places.ravel())]
 
     def cut(self, planes: Array) -> Array:
-        """(F, H, W) to tiles, (tiles, F, *tile_shape)."""
+        """(F, *shape) to tiles, (tiles, F, *tile_shape)."""
         padded = jnp.pad(planes, [(0, 0), *((m, m) for m in self.margin)])
         return gather(padded, self._corners_in_padded, self.tile_shape)
 
@@ -194,8 +228,7 @@ class Grid:
         shape = [n + 2 * m for n, m in zip(self.shape, self.margin, strict=True)]
         whole = jnp.zeros((tiles.shape[1], *shape), tiles.dtype)
         whole = scatter(whole, self._corners_in_padded, tiles)
-        (top, left), (height, width) = self.margin, self.shape
-        return whole[:, top : top + height, left : left + width]
+        return whole[(slice(None), *map(slice, self.margin, np.add(self.margin, self.shape)))]
 
     @property
     def _corners_in_padded(self) -> Array:
@@ -203,28 +236,37 @@ class Grid:
         return jnp.asarray(self.tile_corners) + shift[None]
 
 
-def gather(planes: Array, corners: Array, size: tuple[int, int]) -> Array:
-    """Patches of (F, H, W) at `corners` (..., 2), which must lie inside: (..., F, *size)."""
-    batch = corners.ndim - 1
+def gather(planes: Array, corners: Array, size: tuple[int, ...]) -> Array:
+    """Patches of (F, *spatial) at `corners` (..., d), which must lie inside: (..., F, *size)."""
+    batch, d = corners.ndim - 1, len(size)
     numbers = lax.GatherDimensionNumbers(
-        offset_dims=(batch, batch + 1, batch + 2), collapsed_slice_dims=(), start_index_map=(1, 2)
+        offset_dims=tuple(range(batch, batch + 1 + d)),
+        collapsed_slice_dims=(),
+        start_index_map=tuple(range(1, 1 + d)),
     )
     sizes = (len(planes), *size)
     return lax.gather(planes, corners, numbers, sizes, mode="promise_in_bounds")
 
 
 def scatter(planes: Array, corners: Array, patches: Array) -> Array:
-    """Add patches (..., F, h, w) to `planes` at `corners`: the transpose of `gather`."""
-    batch = corners.ndim - 1
+    """Add patches (..., F, *size) to `planes` at `corners`: the transpose of `gather`."""
+    batch, d = corners.ndim - 1, planes.ndim - 1
     numbers = lax.ScatterDimensionNumbers(
-        update_window_dims=(batch, batch + 1, batch + 2),
+        update_window_dims=tuple(range(batch, batch + 1 + d)),
         inserted_window_dims=(),
-        scatter_dims_to_operand_dims=(1, 2),
+        scatter_dims_to_operand_dims=tuple(range(1, 1 + d)),
     )
     return lax.scatter_add(planes, corners, patches, numbers, mode="promise_in_bounds")
 
 
-def _pairs(a: Any, b: Any) -> Any:
-    """All pairs, (len(a) * len(b), 2)."""
-    xp = np if isinstance(a, np.ndarray) else jnp
-    return xp.stack(xp.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int32)
+def _product(*axes: Any) -> Any:
+    """All combinations of one number of each axis, in raster order, (product of lengths, d)."""
+    xp = np if all(isinstance(axis, np.ndarray) for axis in axes) else jnp
+    combined = xp.stack(xp.meshgrid(*axes, indexing="ij"), axis=-1)
+    return combined.reshape(-1, len(axes)).astype(np.int32)
+
+
+def _both(a: Any, b: Any) -> Any:
+    """For tiles (m, i) and (n, j) of two axes the tiles of both, (m n, i j): the conjunction."""
+    both = a[:, None, :, None] & b[None, :, None, :]
+    return both.reshape(len(a) * len(b), -1)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxdenoise._core.planes import spatial_axes
 from jaxdenoise._core.tiles import mirror
 
 # So far outside the range of the median-filtered image, in multiples of it, no value is the image.
@@ -20,7 +21,7 @@ def plausible(planes: Array) -> Array:
     One value of 1e30 would rule every sum it enters. What the image holds is bounded by its range
     after a median of three pixels along every axis, taken twice.
     """
-    axes = tuple(range(1, planes.ndim))
+    axes = spatial_axes(planes)
 
     def smoother(_, x: Array) -> Array:
         return reduce(_median_of_three, axes, x)

@@ -46,6 +46,19 @@ def as_float(image: ArrayLike) -> Array:
     return jnp.asarray(image).astype(compute_dtype(image))
 
 
+def spatial_shape(image: ArrayLike, channel_axis: int | None) -> tuple[int, ...]:
+    """The image's shape without its channel axis."""
+    shape = list(jnp.shape(image))
+    if channel_axis is not None:
+        del shape[channel_axis]
+    return tuple(shape)
+
+
+def spatial_axes(planes: Array) -> tuple[int, ...]:
+    """All axes of (C, *spatial) but the first."""
+    return tuple(range(1, planes.ndim))
+
+
 def to_planes(image: ArrayLike, channel_axis: int | None) -> Array:
     planes = as_float(image)
     return planes[None] if channel_axis is None else jnp.moveaxis(planes, channel_axis, 0)

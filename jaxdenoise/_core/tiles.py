@@ -54,40 +54,60 @@ def map_tiles(
     halo: Sequence[int],
     shared: tuple[Array, ...] = (),
     core: tuple[int, ...] | None = None,
+    of_core: Array | None = None,
 ) -> Array:
     """Apply `fn` to overlapping tiles of (F, *spatial) and put the results together.
 
     `fn(tile, inside, *shared)` gets a tile (F, *core + 2 * halo), continued over the border of the
     image by reflection, and a mask (*core + 2 * halo) that is 1 inside the image and 0 outside; it
     returns (K, *core). The result is (K, *spatial). What `fn` uses beside them and is traced must
-    come in `shared`. The default core suits a window scan.
+    come in `shared`; planes of which it needs no halo may come in `of_core`, whose tiles it gets
+    after the mask. The default core suits a window scan.
     """
     spatial = planes.shape[1:]
     core = tile_shape(spatial) if core is None else core
+    beside = () if of_core is None else (of_core,)
     if core == spatial and not any(halo):
-        return fn(planes, jnp.ones(spatial, planes.dtype), *shared)
+        return fn(planes, jnp.ones(spatial, planes.dtype), *beside, *shared)
     counts = tuple(math.ceil(size / t) for size, t in zip(spatial, core, strict=True))
-    masks = []
-    for axis, (size, t, count, h) in enumerate(zip(spatial, core, counts, halo, strict=True)):
-        indices = t * np.arange(count)[:, None] + np.arange(-h, t + h)
-        masks.append(np.asarray((indices >= 0) & (indices < size), planes.dtype))
-        # Each spatial axis becomes two, (count, t + 2h); this one is preceded by `axis` such pairs.
-        planes = jnp.take(planes, mirror(indices, size), axis=1 + 2 * axis, mode="clip")
-    tile_axes = range(1, planes.ndim, 2)
-    tiles = planes.transpose(*tile_axes, 0, *range(2, planes.ndim, 2))
-    tiles = tiles.reshape(math.prod(counts), *tiles.shape[len(counts) :])
+    indices = _indices(spatial, core, halo)
+    sizes = zip(indices, spatial, strict=True)
+    masks = [np.asarray((i >= 0) & (i < size), planes.dtype) for i, size in sizes]
+    tiles = _cut(planes, indices)
+    cores = [_cut(x, _indices(spatial, core, [0] * len(core))) for x in beside]
     positions = np.stack(np.unravel_index(np.arange(len(tiles)), counts), axis=1)
 
-    def one(tile_and_position: tuple[Array, Array], *shared: Array) -> Array:
-        tile, position = tile_and_position
+    def one(piece: tuple[Array, list[Array], Array], *shared: Array) -> Array:
+        tile, beside, position = piece
         inside = jnp.ones((), tile.dtype)
         for axis, mask in enumerate(masks):
             row = lax.dynamic_index_in_dim(jnp.asarray(mask), position[axis], keepdims=False)
             inside = jnp.expand_dims(inside, -1) * row.reshape((1,) * axis + row.shape)
-        return fn(tile, inside, *shared)
+        return fn(tile, inside, *beside, *shared)
 
-    out = map_pieces(one, (tiles, jnp.asarray(positions, jnp.int32)), shared)
+    out = map_pieces(one, (tiles, cores, jnp.asarray(positions, jnp.int32)), shared)
     return _join(out, counts, spatial)
+
+
+def _indices(
+    spatial: tuple[int, ...], core: tuple[int, ...], halo: Sequence[int]
+) -> list[np.ndarray]:
+    """The pixels of every tile along each axis, (count, core + 2 * halo)."""
+    return [
+        t * np.arange(math.ceil(size / t))[:, None] + np.arange(-h, t + h)
+        for size, t, h in zip(spatial, core, halo, strict=True)
+    ]
+
+
+def _cut(planes: Array, indices: list[np.ndarray]) -> Array:
+    """(F, *spatial) to tiles of these pixels, mirrored at the borders, (tiles, F, *tile)."""
+    for axis, along in enumerate(indices):
+        # Each spatial axis becomes two, tiles and pixels; this one is preceded by so many pairs.
+        at = mirror(along, planes.shape[1 + 2 * axis])
+        planes = jnp.take(planes, at, axis=1 + 2 * axis, mode="clip")
+    tile_axes = range(1, planes.ndim, 2)
+    tiles = planes.transpose(*tile_axes, 0, *range(2, planes.ndim, 2))
+    return tiles.reshape(-1, *tiles.shape[len(indices) :])
 
 
 def _join(out: Array, counts: tuple[int, ...], spatial: tuple[int, ...]) -> Array:

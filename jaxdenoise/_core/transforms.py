@@ -1,6 +1,14 @@
 """Small orthonormal and biorthogonal transforms, as matrices: their rows are analysed by."""
 
+from collections.abc import Callable
+from functools import reduce
+
 import numpy as np
+
+
+def separable(transform: Callable[[int], np.ndarray], sizes: tuple[int, ...]) -> np.ndarray:
+    """The transform of a patch of these sizes, its pixels in raster order."""
+    return reduce(np.kron, [transform(size) for size in sizes])
 
 
 def dct(size: int) -> np.ndarray:

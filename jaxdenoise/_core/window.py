@@ -40,10 +40,11 @@ def offsets_in_window(radius: tuple[int, ...]) -> np.ndarray:
     return np.stack(grid, axis=-1).reshape(-1, len(radius)).astype(np.int32)
 
 
-def box_sum(x: Array, sizes: Sequence[int]) -> Array:
-    """Sum over a box of `sizes` pixels along the axes, valid part only."""
-    for axis, size in enumerate(sizes):
-        x = run_sum(x, size, axis)
+def box_sum(x: Array, sizes: Sequence[int], strides: Sequence[int] | None = None) -> Array:
+    """Sum over a box of `sizes` pixels along the axes, valid part only, at every `strides`-th."""
+    strides = [1] * len(sizes) if strides is None else strides
+    for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
+        x = run_sum(x, size, axis, stride)
     return x
 
 
@@ -80,24 +81,47 @@ def scaled_difference(
 
 
 def window_sums(
-    contribution: Callable[[list[Array], Array], Any],
+    contribution: Callable[..., Any],
     fields: Sequence[Array],
     radius: tuple[int, ...],
+    of_offsets: Array | None = None,
 ) -> Any:
     """sum over all offsets o of contribution(fields at o, o), a pytree of arrays (*core).
 
-    `fields` are arrays (*core + 2 * radius); `contribution` gets their views (*core) and o, (d,).
+    `fields` are arrays (*core + 2 * radius); `contribution` gets their views (*core) and o, (d,),
+    and where there are values `of_offsets`, (offsets, ...), that of o as well.
     """
     core = _shrink(fields[0].shape, radius)
 
     @jax.checkpoint
-    def at(offset: Array) -> Any:
-        start = [r + offset[axis] for axis, r in enumerate(radius)]
-        return contribution([_view(f, start, core) for f in fields], offset)
+    def at(offset: Array, *value: Array) -> Any:
+        return contribution(_views(fields, offset, radius, core), offset, *value)
 
     offsets = jnp.asarray(offsets_in_window(radius))
-    zeros = jax.tree.map(jnp.zeros_like, at(offsets[0]))
-    return _accumulate(at, zeros, offsets)
+    scanned = (offsets,) if of_offsets is None else (offsets, of_offsets)
+    zeros = jax.tree.map(jnp.zeros_like, at(*(x[0] for x in scanned)))
+    return _accumulate(at, zeros, *scanned)
+
+
+def window_values(
+    value: Callable[[list[Array], Array], Array],
+    fields: Sequence[Array],
+    radius: tuple[int, ...],
+    core: tuple[int, ...],
+) -> Array:
+    """value(fields at o, o) for all offsets o, (offsets, ...), the views being (*core)."""
+
+    def at(offset: Array) -> Array:
+        return value(_views(fields, offset, radius, core), offset)
+
+    return lax.map(at, jnp.asarray(offsets_in_window(radius)))
+
+
+def _views(
+    fields: Sequence[Array], offset: Array, radius: tuple[int, ...], shape: tuple[int, ...]
+) -> list[Array]:
+    start = [r + offset[axis] for axis, r in enumerate(radius)]
+    return [_view(f, start, shape) for f in fields]
 
 
 def symmetric_window_sums(
@@ -179,8 +203,11 @@ def symmetric_halo(radius: tuple[int, ...], reach: Sequence[int] | None = None) 
     return tuple(k + r for k, r in zip(look, reach, strict=True))
 
 
-def _accumulate(at: Callable[[Array], Any], zeros: Any, offsets: Array) -> Any:
-    return lax.scan(lambda sums, o: (jax.tree.map(jnp.add, sums, at(o)), None), zeros, offsets)[0]
+def _accumulate(at: Callable[..., Any], zeros: Any, *scanned: Array) -> Any:
+    def add(sums: Any, here: tuple[Array, ...]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, sums, at(*here)), None
+
+    return lax.scan(add, zeros, scanned)[0]
 
 
 def _shrink(shape: tuple[int, ...], margin: Sequence[int]) -> tuple[int, ...]:

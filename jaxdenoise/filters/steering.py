@@ -1,15 +1,10 @@
 """Steering kernel regression."""
 
-import functools
-import math
-from collections.abc import Sequence
 from functools import partial
-from itertools import combinations_with_replacement
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -23,24 +18,11 @@ from jaxdenoise._core.checks import (
     check_sizes,
 )
 from jaxdenoise._core.safe import positive_floor
-from jaxdenoise._core.separable import (
-    correlate_mirrored,
-    gaussian_derivative_taps,
-    gaussian_taps,
-)
 from jaxdenoise._core.standard import standardise
+from jaxdenoise._core.steering_metric import steering_metric
+from jaxdenoise._core.symmetric import determinant, dot, pairs_of_axes, solve
 from jaxdenoise._core.tiles import map_tiles
 from jaxdenoise._core.window import clip_radius, window_sums
-
-# The Gaussian under which gradients are measured, and the one that averages their products.
-_GRADIENT_SIGMA = 1.0
-_TENSOR_SIGMA = 2.0
-# The least eigenvalue of a tensor relative to its trace, in units of the rounding: elimination must
-# find a positive determinant. More would shorten kernels in float32 that are long in float64.
-_LEAST_EIGENVALUE = 16
-# The share of the noise in a squared gradient that is added to the tensor: the averaged tensor
-# fluctuates far less than a single gradient does. Measured on Set12 with the defaults below.
-_NOISE_SHARE = 0.1
 
 # Defaults by the number of spatial axes. Measured on Set12, and in three dimensions on a magnetic
 # resonance image.
@@ -139,43 +121,11 @@ def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iteratio
     return standard.restore(estimate)
 
 
-def steering_metric(estimate: Array, sigma: Array, sensitivity: Array) -> Array:
-    """The entries C_ab, a <= b, of each pixel's metric, (d (d + 1) / 2, *spatial)."""
-    d = estimate.ndim - 1
-    smooth = gaussian_taps(_GRADIENT_SIGMA, truncate=3.0)
-    slope = gaussian_derivative_taps(_GRADIENT_SIGMA, truncate=3.0)
-    gradient = [
-        correlate_mirrored(estimate, [slope if b == a else smooth for b in range(d)])
-        for a in range(d)
-    ]
-    # The noise of one gradient, its share added to the tensor, and the channels to average.
-    unit = float(np.sum(slope**2) * np.sum(smooth**2) ** (d - 1) * _NOISE_SHARE * len(estimate))
-    sigma = jnp.sqrt(jnp.mean(jnp.square(sigma), axis=0)) if sigma.ndim else sigma
-    gradient = [
-        [plane / (math.sqrt(unit) * sigma) for plane in component] for component in gradient
-    ]
-    taps = [gaussian_taps(_TENSOR_SIGMA, truncate=3.0)] * d
-    tensor = {
-        (a, b): correlate_mirrored(_dot(gradient[a], gradient[b]), taps) for a, b in _pairs(d)
-    }
-    # A = J + I, and a little of the trace: beside an edge of 1e7 times the noise the identity
-    # would be lost to rounding, and with it the kernel's length along the edge.
-    trace = functools.reduce(jnp.add, (tensor[a, a] for a in range(d)))
-    round_part = 1 + _LEAST_EIGENVALUE * jnp.finfo(trace.dtype).eps * trace
-    tensor |= {(a, a): tensor[a, a] + round_part for a in range(d)}
-    # A / det(A)^(1/d) only deforms; the rest, det(A)^(alpha/d), shrinks the kernel where gradients
-    # rise above the noise. By the trace first, for a determinant that does not overflow.
-    trace += d * round_part
-    tensor = {pair: entry / trace for pair, entry in tensor.items()}
-    scale = trace**sensitivity * _determinant(tensor) ** ((sensitivity - 1) / d)
-    return jnp.stack([entry * scale for entry in tensor.values()])
-
-
 def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Array:
     """Fit a constant or a plane around every pixel, weighted by its neighbours' kernels."""
     c, d = len(y), y.ndim - 1
-    pairs = _pairs(d)
-    norm = jnp.sqrt(_determinant(dict(zip(pairs, metric, strict=True))))
+    pairs = pairs_of_axes(d)
+    norm = jnp.sqrt(determinant(dict(zip(pairs, metric, strict=True))))
 
     def fit(tile: Array, inside: Array) -> Array:
         fields = [*tile[:-1], tile[-1] * inside]
@@ -202,42 +152,9 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
         # rounding keeps the moments invertible.
         for a in range(d):
             second[a, a] += jnp.finfo(y.dtype).eps ** 0.75 * total
-        tilt, _ = _solve(second, first)
-        total -= _dot(tilt, first)
+        tilt, _ = solve(second, first)
+        total -= dot(tilt, first)
         terms = [data[k * (d + 1) : (k + 1) * (d + 1)] for k in range(c)]
-        return jnp.stack([(mean - _dot(tilt, slopes)) / total for mean, *slopes in terms])
+        return jnp.stack([(mean - dot(tilt, slopes)) / total for mean, *slopes in terms])
 
     return map_tiles(fit, jnp.concatenate([y, metric, norm[None]]), radius)
-
-
-def _pairs(d: int) -> list[tuple[int, int]]:
-    return list(combinations_with_replacement(range(d), 2))
-
-
-def _dot(a: Sequence[Array], b: Sequence[Array]) -> Array:
-    return functools.reduce(jnp.add, (x * y for x, y in zip(a, b, strict=True)))
-
-
-def _solve(matrix: dict[tuple[int, int], Array], right: Sequence[Array]) -> tuple[list, Array]:
-    """Solution and determinant of a small positive definite system at every pixel.
-
-    Gaussian elimination, unrolled: LAPACK has no place in a function that threads may call.
-    """
-    d = len(right)
-    a = [[matrix[min(i, j), max(i, j)] for j in range(d)] for i in range(d)]
-    b = list(right)
-    for k in range(d):
-        for i in range(k + 1, d):
-            factor = a[i][k] / a[k][k]
-            a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
-            b[i] = b[i] - factor * b[k]
-    solution: list = [None] * d
-    for k in reversed(range(d)):
-        known = [a[k][j] * solution[j] for j in range(k + 1, d)]
-        solution[k] = functools.reduce(jnp.subtract, known, b[k]) / a[k][k]
-    return solution, functools.reduce(jnp.multiply, (a[k][k] for k in range(d)))
-
-
-def _determinant(matrix: dict[tuple[int, int], Array]) -> Array:
-    d = 1 + max(a for a, _ in matrix)
-    return _solve(matrix, [matrix[0, 0]] * d)[1]

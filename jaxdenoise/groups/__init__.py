@@ -3,6 +3,8 @@
 from jaxdenoise.groups.bm3d import bm3d as bm3d
 from jaxdenoise.groups.bm3d import bm3d_of_part as bm3d_of_part
 from jaxdenoise.groups.missing import without_masked as without_masked
+from jaxdenoise.groups.profile import GroupSizes as GroupSizes
+from jaxdenoise.groups.profile import Profile as Profile
 from jaxdenoise.groups.recovery import recover_subspace as recover_subspace
 from jaxdenoise.groups.robust import detect_outliers as detect_outliers
 from jaxdenoise.groups.robust import robust_subspace as robust_subspace

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,30 +11,21 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
+from jaxdenoise._core.checks import check_positive_scalar
+from jaxdenoise._core.grid import GroupSizes, each_axis
+from jaxdenoise._core.planes import spatial_shape
 from jaxdenoise._core.safe import safe_sqrt
-from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar
-from jaxdenoise.groups.collaborate import (
-    Sizes,
-    channel_by_channel,
-    collaborate,
-    decorrelate,
-    own_noise,
-)
+from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar, separable
+from jaxdenoise.groups.collaborate import channel_by_channel, collaborate, decorrelate, own_noise
+from jaxdenoise.groups.profile import Profile, check_group_input
 
 # Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
 _KAISER = 2.5
 
 
-class Profile(NamedTuple):
-    threshold: Sizes
-    wiener: Sizes
-
-
-_PATCH_SIZE = 8
 _PROFILES = {
-    "normal": Profile(Sizes(_PATCH_SIZE, 16, 3, 39), Sizes(_PATCH_SIZE, 32, 4, 39)),
-    "fast": Profile(Sizes(_PATCH_SIZE, 16, 5, 25), Sizes(_PATCH_SIZE, 16, 5, 25)),
+    "normal": Profile(GroupSizes(8, 16, 3, 39), GroupSizes(8, 32, 4, 39)),
+    "fast": Profile(GroupSizes(8, 16, 5, 25), GroupSizes(8, 16, 5, 25)),
 }
 
 
@@ -43,7 +34,7 @@ def bm3d(
     sigma: ArrayLike,
     *,
     threshold: ArrayLike = 2.7,
-    profile: Literal["normal", "fast"] = "normal",
+    profile: Literal["normal", "fast"] | Profile = "normal",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     r"""Block matching and 3-D filtering: similar patches, their common spectrum attenuated.
@@ -72,7 +63,8 @@ def bm3d(
     - `threshold`: of the first stage in units of sigma; the paper's 2.7.
     - `profile`: `"normal"`, groups of 16 patches around every third pixel, then of 32 around every
         fourth, out of windows of 39 x 39; or `"fast"`, groups of 16 around every fifth pixel in
-        both stages, out of windows of 25 x 25, almost four times faster and 0.2 dB below.
+        both stages, out of windows of 25 x 25, almost four times faster and 0.2 dB below; or a
+        `Profile` of other sizes, those of patches and groups powers of two.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
@@ -95,7 +87,7 @@ def bm3d_of_part(
     extent: ArrayLike,
     *,
     threshold: ArrayLike = 2.7,
-    profile: Literal["normal", "fast"] = "normal",
+    profile: Literal["normal", "fast"] | Profile = "normal",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     """`bm3d` of the upper left part of an image, of a height and width that may be traced.
@@ -113,28 +105,47 @@ def _checked(
     channel_axis: int | None,
     extent: ArrayLike | None = None,
 ) -> Array:
-    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    image, sigma, profile = check_group_input(image, sigma, profile, _PROFILES, channel_axis)
     threshold = check_positive_scalar(threshold, name="threshold")
-    check_choice(profile, tuple(_PROFILES), name="profile")
-    denoise = partial(_bm3d, threshold, _PROFILES[profile], extent=extent)
+    _check_powers_of_two(profile)
+    denoise = partial(_bm3d, threshold, profile, extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
+
+
+def _check_powers_of_two(profile: Profile) -> None:
+    """The wavelets' lengths; the group's is cut to one where there are few candidates."""
+    for sizes in (profile.first, profile.later):
+        for number in (sizes.group_size, *each_axis(sizes.patch_size, 1)):
+            if number & (number - 1):
+                raise ValueError(
+                    f"patch_size and group_size of profile must be powers of two, got {number}"
+                )
 
 
 @partial(jax.jit, static_argnums=(1, 4))
 def _bm3d(threshold, profile, image, sigma, channel_axis, extent=None):
-    decorrelated = decorrelate(image, sigma, channel_axis, _PATCH_SIZE, threshold)
+    axes = len(spatial_shape(image, channel_axis))
+    largest = profile.largest_patch(axes)
+    decorrelated = decorrelate(image, sigma, channel_axis, largest, threshold)
     y, variance = decorrelated.planes, decorrelated.variance
     # Noise of one strength need not be carried along.
     maps = [variance] if variance.ndim else []
     limit = jnp.square(jnp.asarray(threshold, y.dtype))
-    taper = np.kaiser(_PATCH_SIZE, _KAISER)
-    aggregate = partial(collaborate, window=taper, members_axis=0, extent=extent)
-    (pilot,), _ = aggregate(_threshold, profile.threshold, y, [y, *maps], (limit,))
-    (x,), _ = aggregate(_wiener, profile.wiener, pilot, [y, pilot, *maps])
+    aggregate = partial(collaborate, window=_taper, members_axis=0, extent=extent)
+    wavelet = separable(biorthogonal_wavelet, each_axis(profile.first.patch_size, axes))
+    cosine = separable(dct, each_axis(profile.later.patch_size, axes))
+    (pilot,), _ = aggregate(partial(_threshold, wavelet), profile.first, y, [y, *maps], (limit,))
+    (x,), _ = aggregate(partial(_wiener, cosine), profile.later, pilot, [y, pilot, *maps])
     return decorrelated.restore(x)
 
 
-def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, list[Array]]:
+def _taper(size: int) -> np.ndarray:
+    return np.kaiser(size, _KAISER)
+
+
+def _threshold(
+    transform: np.ndarray, groups: list[Array], limit: Array
+) -> tuple[list[Array], Array, list[Array]]:
     noisy, *variance = groups
 
     def loss(energy: Array, variance: Array) -> Array:
@@ -143,30 +154,31 @@ def _threshold(groups: list[Array], limit: Array) -> tuple[list[Array], Array, l
         t = jnp.minimum(energy / least, 100)
         return 1 / (1 + jnp.square(jnp.square(jnp.square(t))))
 
-    return _attenuate(loss, biorthogonal_wavelet(_PATCH_SIZE), noisy, noisy, *variance)
+    return _attenuate(loss, transform, noisy, noisy, *variance)
 
 
-def _wiener(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
+def _wiener(transform: np.ndarray, groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     def loss(energy: Array, variance: Array) -> Array:
         t = energy / (0.8 * variance)
         return 1 / (1 + t * safe_sqrt(safe_sqrt(t)))
 
-    return _attenuate(loss, dct(_PATCH_SIZE), *groups)
+    return _attenuate(loss, transform, *groups)
 
 
 def _attenuate(
     loss: Callable[[Array, Array], Array],
-    transform: np.ndarray,
+    across: np.ndarray,
     noisy: Array,
     pilot: Array,
     variance: Array | None = None,
 ) -> tuple[list[Array], Array, list[Array]]:
     """Take from the spectrum of groups (members, groups, pixels) what is more noise than signal.
 
+    The spectrum is Haar's along the members and that of the matrix `across` of the pixels.
     `loss(energy, variance)` is the share to take from a coefficient of that energy in the pilot.
     Without `variance` that of the noise is 1.
     """
-    along, across = haar(len(noisy)), np.kron(transform, transform)
+    along = haar(len(noisy))
     spectrum, pilot_spectrum = (_analyse(along, across, group) for group in (noisy, pilot))
     if variance is None:
         noise = jnp.ones((), noisy.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxdenoise._core.grid import Grid
+from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
 from jaxdenoise._core.safe import positive_floor, safe_sqrt
 from jaxdenoise._core.standard import Standard, standardise
@@ -17,15 +17,6 @@ from jaxdenoise._core.transforms import dct
 
 # Of a noise map, relative to its mean: patches without any noise would weigh infinitely much.
 _LEAST_VARIANCE = 1e-6
-
-
-class Sizes(NamedTuple):
-    """Pixels of a patch, patches of a group, pixels between references and of the window."""
-
-    patch_size: int
-    members: int
-    stride: int
-    window_size: int
 
 
 class Decorrelated(NamedTuple):
@@ -38,8 +29,12 @@ class Decorrelated(NamedTuple):
 
     def restore(self, planes: Array) -> Array:
         """Bring a result back to the channels, units, size and layout of the image."""
-        height, width = self.standard.planes.shape[1:]
-        return self.standard.restore(unmix(self.unit * planes[:, :height, :width]))
+        return self.standard.restore(unmix(self.unit * self.crop(planes)))
+
+    def crop(self, planes: Array) -> Array:
+        """Drop what continues an image that is smaller than a patch."""
+        spatial = self.standard.planes.shape[1:]
+        return planes[(slice(None), *map(slice, spatial))]
 
 
 def channel_by_channel(
@@ -66,7 +61,7 @@ def decorrelate(
     image: ArrayLike,
     sigma: ArrayLike,
     channel_axis: int | None,
-    patch_size: int,
+    patch_size: int | tuple[int, ...],
     *parameters: ArrayLike | None,
 ) -> Decorrelated:
     """Ready for `collaborate`; an image smaller than a patch is continued.
@@ -126,26 +121,25 @@ def _of_channels(matrix: np.ndarray, planes: Array) -> Array:
 
 def collaborate(
     shrink: Callable[..., tuple[list[Array], Array, list[Array]]],
-    sizes: Sizes,
+    sizes: GroupSizes,
     guide: Array,
     planes: list[Array],
     shared: tuple[Array, ...] = (),
     *,
     limits: Array | None = None,
-    window: np.ndarray | None = None,
+    window: Callable[[int], np.ndarray] = np.ones,
     members_axis: int = 1,
     extent: Array | None = None,
 ) -> tuple[Array, Array]:
     """Match on the first channel of `guide`, then filter the groups of every channel.
 
-    `planes` are arrays (C, H, W) of which `shrink` gets the groups; `limits` are as in `match`, the
-    rest as in `filter_groups` and in `Grid`. Returns the averages of the estimates and extras of
-    `shrink`, (K, C, H, W) and (E, C, H, W).
+    `planes` are arrays (C, *spatial) of which `shrink` gets the groups; `limits` are as in `match`,
+    the rest as in `filter_groups` and in `Grid`. Returns the averages of the estimates and extras
+    of `shrink`, (K, C, *spatial) and (E, C, *spatial).
     """
-    _, height, width = guide.shape
-    grid = Grid((height, width), sizes.patch_size, sizes.stride, sizes.window_size, extent)
+    grid = Grid.of(guide.shape[1:], sizes, extent)
     # A tiny image has few candidates; a power of two of them suits the Haar transform.
-    members = min(sizes.members, 2 ** (grid.fewest_candidates.bit_length() - 1))
+    members = min(sizes.group_size, 2 ** (grid.fewest_candidates.bit_length() - 1))
     matches = match(guide[:1], grid, members, limits)
 
     def of_channel(planes: list[Array]) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ part of a spot, such as a star, that is no sharper than the image's point-spread
 """
 
 import math
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxdenoise._core.order import order_statistics
+from jaxdenoise._core.planes import spatial_axes
 from jaxdenoise._core.tiles import mirror
 
 # Bounds on the fraction of pixels that are isolated details.
@@ -29,12 +31,21 @@ _SHARPEST = 1.5
 _LIMITINGS = 3
 # A logistic function of this slope approximates the normal distribution function.
 _LOGISTIC = 1.702
-# Offsets of the ring around a pixel that shows the background.
-_RING = np.array([(-3, 0), (-2, 2), (0, 3), (2, 2), (3, 0), (2, -2), (0, -3), (-2, -2)])
-# The first four have their opposites, in reverse, in the others.
-_NEIGHBOURS = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
-# Steps along the axes to the first four.
-_STEPS = np.array([2, 1, 2, 1])
+# Radius of the ring around a pixel that shows the background.
+_RING = 3
+
+
+def _neighbours(axes: int) -> np.ndarray:
+    """Offsets of the pixels that touch one, the second half opposite to the first in reverse."""
+    offsets = np.array(list(product((-1, 0, 1), repeat=axes)))
+    return offsets[np.any(offsets != 0, axis=1)]
+
+
+def _ring(axes: int) -> np.ndarray:
+    """Offsets of the ring: in the directions of the neighbours, further away."""
+    directions = _neighbours(axes)
+    length = np.linalg.norm(directions, axis=1, keepdims=True)
+    return directions * np.round(_RING / length).astype(int)
 
 
 def _pair_ratio(fwhm: float) -> float:
@@ -52,20 +63,21 @@ def or_neighbour(
 ) -> tuple[Array, Array]:
     """p(outlier | y) if a pixel without similar patches may resemble its neighbours.
 
-    Such a pixel has the mean of eight Cauchy densities. They are centred at the neighbours, and as
-    wide as the noise of two pixels plus some of the contrast that x has there; neighbours that are
-    outliers hardly count. The density, times `share`, (C, 1, 1), is added to N, so that 1 / p
-    grows. Returns p and the new estimate of the share of details.
+    Such a pixel has the mean of as many Cauchy densities as it has neighbours. They are centred at
+    these, and as wide as the noise of two pixels plus some of the contrast that x has there;
+    neighbours that are outliers hardly count. The density, times `share`, (C, 1...), is added to N,
+    so that 1 / p grows. Returns p and the new estimate of the share of details.
     """
-    x_around, y_around, p_around = _shifted(_NEIGHBOURS, x, y, p)
+    neighbours = _neighbours(y.ndim - 1)
+    x_around, y_around, p_around = _shifted(neighbours, x, y, p)
     contrast = jnp.mean(jnp.square(x_around - x[None]), axis=0)
     width = 2 * variance + _CONTRAST * contrast
     count = 1 - (1 - _OUTLIERS_COUNT) * p_around
     kernel = jnp.sum(count / (1 + jnp.square(y_around - y[None]) / width[None]), axis=0)
-    density = kernel / (8 * math.pi * jnp.sqrt(width))
+    density = kernel / (len(neighbours) * math.pi * jnp.sqrt(width))
     odds = share * density * jnp.exp(-jnp.clip(log_odds, -60, 60))
     p = p / (1 + p * odds)
-    details, good = (jnp.sum(a, axis=(1, 2), keepdims=True) for a in (p * odds, 1 - p))
+    details, good = (jnp.sum(a, axis=spatial_axes(a), keepdims=True) for a in (p * odds, 1 - p))
     share = details / jnp.where(good > 0, good, 1)
     return p, jnp.clip(share, _FEWEST_DETAILS, _MOST_DETAILS)
 
@@ -83,27 +95,32 @@ def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
     The neighbours are evidence too. Without a spot, those that x does not explain, by their `p`,
     would all be outliers.
     """
+    neighbours = _neighbours(y.ndim - 1)
+    half, quarter = len(neighbours) // 2, len(neighbours) // 4
     # Quartiles, not the median: beside a wide saturated core half of the ring is not background.
-    (around,) = _shifted(_RING, y)
-    ring = order_statistics(around, *range(1, 7))
+    (around,) = _shifted(_ring(y.ndim - 1), y)
+    lower, middle = (quarter - 1, quarter), (half - 1, half)
+    upper = tuple(len(neighbours) - 1 - place for place in reversed(lower))
+    ring = order_statistics(around, *lower, *middle, *upper)
     excess = jnp.concatenate([y - (ring[0] + ring[1]) / 2, (ring[4] + ring[5]) / 2 - y])
     excess = jnp.maximum(excess, 0)
-    ratio = jnp.asarray(_RATIO ** _STEPS[:, None, None, None], y.dtype)
+    steps = np.sum(neighbours[:half] ** 2, axis=1).reshape(-1, *[1] * y.ndim)
+    ratio = jnp.asarray(_RATIO**steps, y.dtype)
     deviation = _twice(jnp.sqrt(variance)[None])
     noise = math.sqrt(0.5) / ratio
 
     def bounds(around: Array) -> Array:
-        """The upper bound from the neighbours in each of the four directions."""
-        return (around[:4] + around[:3:-1]) / (2 * ratio)
+        """The upper bound from the two neighbours in each direction."""
+        return (around[:half] + around[: half - 1 : -1]) / (2 * ratio)
 
     def limit(level: Array, _) -> tuple[Array, None]:
-        (around,) = _shifted(_NEIGHBOURS, level)
+        (around,) = _shifted(neighbours, level)
         allowed = jnp.min(bounds(around) + noise * deviation, axis=0)
         return jnp.minimum(level, allowed), None
 
     level = lax.scan(limit, excess, None, length=_LIMITINGS)[0]
     odds = jnp.clip(log_odds, -60, 60)
-    around, odds_around, p_around = _shifted(_NEIGHBOURS, level, odds, p)
+    around, odds_around, p_around = _shifted(neighbours, level, odds, p)
     beyond = (excess[None] - bounds(around)) / (deviation * jnp.sqrt(1 + jnp.square(noise)))
     size = excess + deviation[0]
     part = jnp.clip(around / size[None], 0, 1)
@@ -116,16 +133,16 @@ def or_spot(p: Array, y: Array, variance: Array, log_odds: Array) -> Array:
 
 
 def _twice(x: Array) -> Array:
-    """For bright and for dark spots, along the channels of (offsets, C, H, W)."""
+    """For bright and for dark spots, along the channels of (offsets, C, *spatial)."""
     return jnp.concatenate([x, x], axis=1)
 
 
 def _shifted(offsets: np.ndarray, *planes: Array) -> list[Array]:
-    """Each (C, H, W) at every offset, mirrored at the borders, (offsets, C, H, W)."""
+    """Each (C, *spatial) at every offset, mirrored at the borders, (offsets, C, *spatial)."""
     together = jnp.concatenate(planes)
     most = int(np.max(np.abs(offsets)))
     wide = together
-    for axis in (1, 2):
+    for axis in spatial_axes(together):
         size = together.shape[axis]
         indices = mirror(np.arange(-most, size + most), size)
         wide = jnp.take(wide, indices, axis=axis, mode="clip")
@@ -133,7 +150,7 @@ def _shifted(offsets: np.ndarray, *planes: Array) -> list[Array]:
 
     def at(offset: Array) -> list[Array]:
         return [
-            lax.dynamic_slice(wide, (np.int32(start), offset[0], offset[1]), x.shape)
+            lax.dynamic_slice(wide, (np.int32(start), *offset), x.shape)
             for start, x in zip(starts, planes, strict=True)
         ]
 

@@ -1,8 +1,12 @@
 """Defective lines: rows and columns of a sensor, whole or in part, that hold something else."""
 
+from itertools import permutations
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+
+from jaxdenoise._core.planes import spatial_axes
 
 # A line stands out by more than this many standard deviations of the noise, on both sides.
 _STANDS_OUT = 3
@@ -17,19 +21,24 @@ _SHORTEST, _GAP = 24, -1
 
 
 def defective_lines(y: Array, known: Array, deviation: Array) -> Array:
-    """Which pixels of (C, H, W) are in a defective row or column.
+    """Which pixels of (C, *spatial) are in a defective line, along any of the axes.
 
-    Such a line is one or two pixels wide, along the axes, and brighter or darker than both sides,
-    on which it leaves no trace. The blur or sharpening of a line of the image itself leaves one.
-    The run of such pixels may have gaps, where the image happens to look like the line. The two
-    outermost rows and columns have too little on one side and count as image.
+    Such a line is one or two pixels wide along another axis, and brighter or darker than both sides
+    there, on which it leaves no trace. The blur or sharpening of a line of the image itself leaves
+    one. The run of such pixels may have gaps, where the image happens to look like the line. The
+    two outermost of the lines have too little on one side and count as image.
     """
-    columns = _defective_columns(y, known, deviation)
-    rows = _defective_columns(*(jnp.swapaxes(a, 1, 2) for a in (y, known, deviation)))
-    return columns | jnp.swapaxes(rows, 1, 2)
+    found = jnp.zeros(y.shape, bool)
+    for pair in permutations(spatial_axes(y), 2):
+        turned = [jnp.moveaxis(a, pair, (-2, -1)) for a in (y, known, deviation)]
+        shape = turned[0].shape
+        columns = _defective_columns(*(a.reshape(-1, *shape[-2:]) for a in turned))
+        found = found | jnp.moveaxis(columns.reshape(shape), (-2, -1), pair)
+    return found
 
 
 def _defective_columns(y: Array, known: Array, deviation: Array) -> Array:
+    """Of images (N, H, W)."""
     # Bright ones and dark ones.
     y, known, deviation = (jnp.concatenate(a) for a in ([y, -y], [known, known], [deviation] * 2))
     lines = jnp.stack([_stands_out(y, deviation, size) for size in _WIDTHS])

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from jaxdenoise._core.order import order_statistics
+from jaxdenoise._core.planes import spatial_axes
 
 # Log odds of a pixel that is an outlier whatever its value, and of one that never is.
 _ALWAYS, _NEVER = 1e30, -1e30
@@ -57,8 +58,10 @@ def outlier_probability(
     return jax.nn.sigmoid(log_odds + 0.5 * (squared + jnp.log(2 * math.pi * variance)))
 
 
-def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
+def vote(patch: tuple[int, ...], groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     """Groups (members, groups, pixels) of z, y, v and log odds: what most of the members say.
+
+    Their patches have the shape `patch`.
 
     x is at first the median over the members of z, which is y with the vote before in place of
     outliers. What the variance of y - x has beyond the noise is estimated: for every pixel of the
@@ -72,7 +75,7 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
     median = _median(z)
     squares = jnp.square(y - median)
     estimated = jnp.maximum(_variance_of_group(squares) - noise, 0)
-    unlike = _variance_of_patch(squares) - _UNLIKE * noise
+    unlike = _variance_of_patch(squares, patch) - _UNLIKE * noise
     estimated = estimated + jnp.maximum(unlike, 0)
     p = outlier_probability(y - median, variance + estimated, log_odds, estimated)
 
@@ -92,13 +95,13 @@ def vote(groups: list[Array]) -> tuple[list[Array], Array, list[Array]]:
 
 
 def first_log_odds(y: Array, known: Array, rate: Array | None) -> Array:
-    """Log odds before any outlier is found: they may have any value that (C, H, W) has."""
+    """Log odds before any outlier is found: they may have any value that a channel of y has."""
     rate = jnp.full((), _FIRST_RATE, y.dtype) if rate is None else rate
     return jnp.where(known, _log_odds(rate) - jnp.log(_range(y)[1]), _ALWAYS)
 
 
 def log_odds_of_model(rate: Array, density: Array, known: Array) -> Array:
-    """Log odds if the density of outliers is given at every pixel of (C, H, W)."""
+    """Log odds if the density of outliers is given at every pixel of (C, *spatial)."""
     possible = density > 0
     log_odds = _log_odds(rate) + jnp.log(jnp.where(possible, density, 1))
     log_odds = jnp.where(possible, jnp.minimum(log_odds, _MOST), _NEVER)
@@ -113,8 +116,8 @@ def log_odds_given(y: Array, known: Array, p: Array, rate: Array | None) -> Arra
     """
     p = jnp.where(known, p, 0)
     if rate is None:
-        count = jnp.sum(known, axis=(1, 2), keepdims=True, dtype=y.dtype)
-        rate = jnp.sum(p, axis=(1, 2), keepdims=True) / jnp.maximum(count, 1)
+        count = jnp.sum(known, axis=spatial_axes(y), keepdims=True, dtype=y.dtype)
+        rate = jnp.sum(p, axis=spatial_axes(y), keepdims=True) / jnp.maximum(count, 1)
         rate = jnp.clip(rate, 1 / (count + 1), _HIGHEST_RATE)
     low, span = _range(y)
     position = (y - low) * (_BINS / span)
@@ -146,7 +149,7 @@ def _log_odds(rate: Array) -> Array:
 
 def _range(y: Array) -> tuple[Array, Array]:
     """The least value of every channel, and how far its values reach from there."""
-    low, high = (f(y, axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
+    low, high = (f(y, axis=spatial_axes(y), keepdims=True) for f in (jnp.min, jnp.max))
     return low, jnp.maximum(high - low, 1)
 
 
@@ -163,11 +166,11 @@ def _variance_of_group(squares: Array) -> Array:
     return _order_statistic(squares, max(5 * len(squares) // 16, 1)) / _LOWER_SQUARE
 
 
-def _variance_of_patch(squares: Array) -> Array:
+def _variance_of_patch(squares: Array, patch: tuple[int, ...]) -> Array:
     """The same over the last axis, the pixels of a patch without its corners, from their median."""
-    n = squares.shape[-1]
-    side = math.isqrt(n)
-    inner = np.delete(np.arange(n), [0, side - 1, n - side, n - 1])
+    numbers = np.arange(squares.shape[-1]).reshape(patch)
+    corners = numbers[np.ix_(*([0, -1] for _ in patch))]
+    inner = np.setdiff1d(numbers, corners)
     pixels = jnp.moveaxis(jnp.take(squares, inner, axis=-1, mode="clip"), -1, 0)
     return jnp.moveaxis(_median(pixels), 0, -1) / _MEDIAN_SQUARE
 

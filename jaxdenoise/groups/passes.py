@@ -8,24 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxdenoise.groups.collaborate import Sizes, collaborate, own_noise
+from jaxdenoise._core.grid import GroupSizes
+from jaxdenoise.groups.collaborate import collaborate, own_noise
+from jaxdenoise.groups.profile import Profile
 from jaxdenoise.groups.trace import Combined
 
 # A pilot's remaining error acts like more noise. Measured on Set12; flat from 1.2 to 1.4.
 PILOT_NOISE = 1.3
 
 
-class Profile(NamedTuple):
-    first: Sizes
-    later: Sizes
-    passes: int
-
-
 # The first pass sees noise alone, so its groups are small; 6 x 6 patches in groups of 64 make the
 # inverse one of order 36.
 PROFILES = {
-    "fast": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 5, 37), passes=3),
-    "best": Profile(Sizes(8, 16, 4, 37), Sizes(6, 64, 4, 49), passes=5),
+    "fast": Profile(GroupSizes(8, 16, 4, 37), GroupSizes(6, 64, 5, 37), passes=3),
+    "best": Profile(GroupSizes(8, 16, 4, 37), GroupSizes(6, 64, 4, 49), passes=5),
 }
 
 
@@ -39,7 +35,7 @@ class Pass(NamedTuple):
 
 def combine_all(
     combine: Callable[..., Combined],
-    sizes: Sizes,
+    sizes: GroupSizes,
     guide: Array,
     *planes: Array,
     mapped: bool,

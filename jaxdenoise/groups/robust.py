@@ -10,13 +10,13 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_share
+from jaxdenoise._core.checks import check_share
+from jaxdenoise._core.grid import GroupSizes, each_axis
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.patches import reflected_to
-from jaxdenoise._core.planes import from_planes, map_to_planes, to_planes
+from jaxdenoise._core.planes import from_planes, map_to_planes, spatial_axes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise.groups.collaborate import (
-    Sizes,
     channel_by_channel,
     collaborate,
     decorrelate,
@@ -30,19 +30,13 @@ from jaxdenoise.groups.impulses import at_extremes, check_scalars, impulse_log_o
 from jaxdenoise.groups.lines import defective_lines
 from jaxdenoise.groups.missing import check_known, without_masked
 from jaxdenoise.groups.outliers import first_log_odds, log_odds_given, outlier_probability, vote
-from jaxdenoise.groups.passes import (
-    PILOT_NOISE,
-    PROFILES,
-    Pass,
-    Profile,
-    combine_all,
-    shares_of_noise,
-)
+from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, Pass, combine_all, shares_of_noise
+from jaxdenoise.groups.profile import Profile, check_group_input
 from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
 from jaxdenoise.noise import Impulse
 
 # Small patches: at 30 % outliers an 8 x 8 one has 19 of them.
-_VOTE = Sizes(6, 16, 4, 37)
+_VOTE = GroupSizes(6, 16, 4, 37)
 _VOTES = 4
 # What a pixel adds to a squared distance of patches at most: (3 sigma)^2 of a difference.
 _MOST_DIFFERENT = 18.0
@@ -60,7 +54,7 @@ def robust_subspace(
     *,
     mask: ArrayLike | None = None,
     outlier_rate: ArrayLike | None = None,
-    profile: Literal["fast", "best"] = "fast",
+    profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     r"""Non-local subspace learning for Gaussian noise with outliers, and for missing pixels.
@@ -119,7 +113,7 @@ def robust_subspace(
     - `mask`: booleans or integers; where it is not 0 the pixel is missing. Of the image's shape, or
         without its channel axis, or any that broadcasts to it.
     - `outlier_rate`: epsilon, from 0 to below 1. Default: estimated for each channel.
-    - `profile`: `"fast"` or `"best"`, as in `subspace`, with two more passes.
+    - `profile`: `"fast"`, `"best"` or a `Profile`, as in `subspace`, with two more passes.
     - `channel_axis`: the axis of the channels, `None` for grey. Outliers are found in each channel
         for itself, and channels are decorrelated, matched and filtered as in `subspace`.
 
@@ -143,7 +137,7 @@ def detect_outliers(
     *,
     mask: ArrayLike | None = None,
     outlier_rate: ArrayLike | None = None,
-    profile: Literal["fast", "best"] = "fast",
+    profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     """The probability that a pixel is an outlier, after the last pass of `robust_subspace`.
@@ -169,8 +163,7 @@ def _checked(
 ) -> tuple[Array, Array]:
     noise = sigma if isinstance(sigma, Impulse) else None
     sigma = sigma if noise is None else noise.sigma
-    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
-    check_choice(profile, tuple(PROFILES), name="profile")
+    image, sigma, profile = check_group_input(image, sigma, profile, PROFILES, channel_axis)
     if outlier_rate is not None:
         outlier_rate = check_share(outlier_rate, name="outlier_rate")
     if noise is not None:
@@ -180,7 +173,7 @@ def _checked(
     if mask is not None:
         image = without_masked(image, mask, channel_axis)
         check_known(image, channel_axis)
-    denoise = partial(_robust, PROFILES[profile], outlier_rate, noise)
+    denoise = partial(_robust, profile, outlier_rate, noise)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
@@ -214,13 +207,14 @@ def _robust(profile, outlier_rate, noise, image, sigma, channel_axis):
         lost = lines if rate is None else lines & (rate > 0)
     else:
         lost = at_extremes(planes, noise)
-    lost = lost & jnp.any(known & ~lost, axis=(1, 2), keepdims=True)
+    lost = lost & jnp.any(known & ~lost, axis=spatial_axes(planes), keepdims=True)
     known = known & ~lost
     filled = inpaint(planes, known)
     least = _LEAST_NOISE * lax.stop_gradient(jnp.max(filled) - jnp.min(filled))
     noisy = jnp.maximum(jnp.asarray(sigma).astype(least.dtype), least)
     filled = from_planes(filled, image, channel_axis)
-    largest = max(sizes.patch_size for sizes in (profile.first, profile.later, _VOTE))
+    axes = planes.ndim - 1
+    largest = tuple(map(max, profile.largest_patch(axes), each_axis(_VOTE.patch_size, axes)))
     decorrelated = decorrelate(filled, noisy, channel_axis, largest, rate, sigma)
     y, variance = unmix(decorrelated.planes), decorrelated.variance
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
@@ -229,8 +223,7 @@ def _robust(profile, outlier_rate, noise, image, sigma, channel_axis):
     model = None if noise is None else impulse_log_odds(decorrelated, known, noise)
     seen = _Seen(y, variance, known, rate, model)
     x, p = _passes(seen, _vote(seen), profile)
-    height, width = planes.shape[1:]
-    p = jnp.where(decorrelated.standard.valid, p[:, :height, :width], jnp.nan)
+    p = jnp.where(decorrelated.standard.valid, decorrelated.crop(p), jnp.nan)
     return decorrelated.restore(x), from_planes(p, image, channel_axis)
 
 
@@ -244,18 +237,20 @@ class _Votes(NamedTuple):
 
 def _vote(seen: _Seen) -> _Votes:
     y, variance, known = seen.y, seen.variance, seen.known
+    ask = partial(vote, each_axis(_VOTE.patch_size, y.ndim - 1))
 
     def again(state: _Votes, _) -> tuple[_Votes, None]:
         planes = [state.z, jnp.where(known, y, state.z), variance, state.log_odds]
         limits = _MOST_DIFFERENT * mix_variances(state.variance)[:1]
-        (x, p, v), _ = collaborate(vote, _VOTE, mix(state.z), planes, limits=limits, members_axis=0)
+        (x, p, v), _ = collaborate(ask, _VOTE, mix(state.z), planes, limits=limits, members_axis=0)
         p = or_spot(p, y, variance, state.log_odds)
         p, details = or_neighbour(p, y, x, variance, state.log_odds, state.details)
         log_odds = seen.log_odds(p)
         return _Votes(x + (1 - p) * (y - x), p, log_odds, v, details), None
 
     zeros = jnp.zeros_like(y)
-    start = _Votes(y, zeros, seen.log_odds(None), variance, zeros[:, :1, :1])
+    no_details = jnp.sum(zeros, axis=spatial_axes(y), keepdims=True)
+    start = _Votes(y, zeros, seen.log_odds(None), variance, no_details)
     return lax.scan(again, start, None, length=_VOTES)[0]
 
 

@@ -9,11 +9,12 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_positive_scalar
-from jaxdenoise._core.planes import from_planes, to_planes
+from jaxdenoise._core.checks import check_positive_scalar
+from jaxdenoise._core.planes import from_planes, spatial_shape
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate
 from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, combine_all, shares_of_noise
+from jaxdenoise.groups.profile import Profile, check_group_input
 from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
 
 
@@ -22,7 +23,7 @@ def subspace(
     sigma: ArrayLike,
     *,
     strength: ArrayLike = 1.0,
-    profile: Literal["fast", "best"] = "fast",
+    profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     r"""Non-local subspace learning: similar patches, combined to minimise the trace functional.
@@ -54,7 +55,8 @@ def subspace(
     - `strength`: what sigma is multiplied by. 1 is what the theory says; what `tune` finds on Set12
         at 25 of 255 is from 0.99 to 1.05, and changes the PSNR by -0.02 to 0.05 dB.
     - `profile`: `"fast"`, a SURE pass and three more, or `"best"`, five more with a wider window
-        and a denser grid, at about three times the cost.
+        and a denser grid, at about three times the cost; or a `Profile` of other sizes, with which
+        volumes are denoised too.
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
@@ -75,7 +77,7 @@ def degrees_of_freedom(
     image: ArrayLike,
     sigma: ArrayLike,
     *,
-    profile: Literal["fast", "best"] = "fast",
+    profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     r"""How much of a patch's estimate in the last pass of `subspace` is owed to that patch itself.
@@ -100,7 +102,7 @@ def subspace_of_part(
     extent: ArrayLike,
     *,
     strength: ArrayLike = 1.0,
-    profile: Literal["fast", "best"] = "fast",
+    profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
 ) -> Float[Array, "..."]:
     """`subspace` of the upper left part of an image, of a height and width that may be traced.
@@ -118,16 +120,15 @@ def _checked(
     channel_axis: int | None,
     extent: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
-    image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2,))
+    image, sigma, profile = check_group_input(image, sigma, profile, PROFILES, channel_axis)
     strength = check_positive_scalar(strength, name="strength")
-    check_choice(profile, tuple(PROFILES), name="profile")
-    denoise = partial(_subspace, strength, PROFILES[profile], extent=extent)
+    denoise = partial(_subspace, strength, profile, extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
 @partial(jax.jit, static_argnums=(1, 4))
 def _subspace(strength, profile, image, sigma, channel_axis, extent=None):
-    largest = max(profile.first.patch_size, profile.later.patch_size)
+    largest = profile.largest_patch(len(spatial_shape(image, channel_axis)))
     decorrelated = decorrelate(image, sigma, channel_axis, largest, strength)
     y, variance = decorrelated.planes, decorrelated.variance
     mapped = variance.ndim > 0
@@ -147,6 +148,4 @@ def _subspace(strength, profile, image, sigma, channel_axis, extent=None):
     # The pilot guides the first of these passes, z the others.
     shares = jnp.asarray(shares_of_noise(profile.passes), y.dtype)
     (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
-    height, width = to_planes(image, channel_axis).shape[1:]
-    gain = from_planes(gain[:, :height, :width], image, channel_axis)
-    return decorrelated.restore(x), gain
+    return decorrelated.restore(x), from_planes(decorrelated.crop(gain), image, channel_axis)

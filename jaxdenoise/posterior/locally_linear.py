@@ -1,29 +1,33 @@
 """Images that are linear around every pixel, as far as similar pixels reach."""
 
+import math
 from dataclasses import field
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_image, check_odd, check_positive_scalar
+from jaxdenoise._core.checks import check_image, check_positive_scalar, check_sizes
 from jaxdenoise._core.planes import as_float, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import huber
-from jaxdenoise._core.tiles import mirror
-from jaxdenoise._core.window import box_sum, offsets_in_window
-from jaxdenoise.filters.steering import steering_metric
+from jaxdenoise._core.steering_metric import steering_metric
+from jaxdenoise._core.symmetric import dot, pairs_of_axes, solve
+from jaxdenoise._core.tiles import crop, map_tiles
+from jaxdenoise._core.window import box_sum, clip_radius, window_sums, window_values
 from jaxdenoise.groups.collaborate import mix
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
 from jaxdenoise.posterior.density import check_noise
 from jaxdenoise.posterior.prior import Prior, check_built_for
 
+# Default sizes by the number of spatial axes.
+_WINDOW_SIZE = {2: 7, 3: 5}
+_PATCH_SIZE = {2: 5, 3: 3}
 # Of the robust fit of every plane.
 _REWEIGHTINGS = 2
 # The kernel: its bandwidth in pixels, how fast it shrinks with contrast, the noise of the pilot.
@@ -58,10 +62,10 @@ class LocallyLinear(Prior):
     """
 
     over_coordinates = True
-    weights: Float[Array, "offsets height width"]
+    weights: Float[Array, "..."]  # (offsets, *spatial)
     delta: ArrayLike
     coordinates: Any
-    radius: tuple[int, int] = field(metadata={"static": True})
+    radius: tuple[int, ...] = field(metadata={"static": True})
     shape: tuple[int, ...] = field(metadata={"static": True})
     channel_axis: int | None = field(default=None, metadata={"static": True})
 
@@ -73,122 +77,126 @@ class LocallyLinear(Prior):
         *,
         delta: ArrayLike = 0.3,
         tolerance: ArrayLike = 0.5,
-        window_size: int = 7,
-        patch_size: int = 5,
+        window_size: int | tuple[int, ...] | None = None,
+        patch_size: int | tuple[int, ...] | None = None,
         channel_axis: int | None = None,
     ) -> "LocallyLinear":
         """Weigh the neighbours of every pixel by a pilot, an estimate of the image.
 
         **Arguments:**
 
-        - `pilot`: 2-D, with or without a channel axis.
+        - `pilot`: 2-D or 3-D, with or without a channel axis.
         - `noise`: of the image to come: a standard deviation, a map of it, or a noise model.
         - `delta`: of Huber's function, in units of the noise.
         - `tolerance`: tau, in units of the noise: how unlike patches may be.
-        - `window_size`, `patch_size`: odd sides, in pixels.
+        - `window_size`, `patch_size`: odd sides in pixels, one for all spatial axes or one for
+            each. Default 7 and 5, in a volume 5 and 3. The prior holds a number for every pixel of
+            every window.
         - `channel_axis`: the axis of the channels, which are decorrelated; `None` for grey.
 
         **Raises:** `ValueError` for wrong shapes or sizes, pixels that are not finite, numbers that
             are not positive.
         """
-        check_image(pilot, channel_axis=channel_axis, name="pilot")
+        check_image(pilot, channel_axis=channel_axis, ndim=(2, 3), name="pilot")
         check_noise(pilot, noise, name="pilot")
         check_positive_scalar(delta, name="delta")
         check_positive_scalar(tolerance, name="tolerance")
-        check_odd(window_size, name="window_size")
-        check_odd(patch_size, name="patch_size")
+        window, patch = (
+            check_sizes(size, default, pilot, channel_axis, name=name)
+            for size, default, name in (
+                (window_size, _WINDOW_SIZE, "window_size"),
+                (patch_size, _PATCH_SIZE, "patch_size"),
+            )
+        )
         noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
-        return _learn(pilot, noise, delta, tolerance, (window_size, patch_size), channel_axis)
+        return _learn(pilot, noise, delta, tolerance, window, patch, channel_axis)
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
         check_built_for(image, self.shape)
-        planes = _planes(self.coordinates.of(as_float(image)), self.channel_axis)
-        return jnp.sum(jnp.stack([self._of_plane(plane) for plane in planes]))
-
-    def _of_plane(self, u: Array) -> Array:
-        offsets = jnp.asarray(offsets_in_window(self.radius))
-        delta = jnp.asarray(self.delta, u.dtype)
-        padded = jnp.pad(u, [(r, r) for r in self.radius], mode="edge")
-        neighbours = offsets, self.weights.astype(u.dtype)
-
-        def total(f: Any, slopes: Array) -> Any:
-            """The sum of f(w, offset, difference, residual) over all neighbours."""
-
-            @jax.checkpoint
-            def of(neighbour: tuple[Array, Array], slopes: Array, padded: Array) -> Any:
-                offset, w = neighbour
-                step = offset.astype(u.dtype)
-                difference = u - _view(padded, offset, self.radius, u.shape)
-                residual = difference + step[0] * slopes[0] + step[1] * slopes[1]
-                return f(w, step, difference, residual)
-
-            def add(sums: Any, neighbour: tuple[Array, Array]) -> tuple[Any, None]:
-                return jax.tree.map(jnp.add, sums, of(neighbour, slopes, padded)), None
-
-            first = jax.tree.map(lambda x: x[0], neighbours)
-            zeros = jax.tree.map(jnp.zeros_like, of(first, slopes, padded))
-            return lax.scan(add, zeros, neighbours)[0]
-
-        def moments(w: Array, step: Array, difference: Array, residual: Array) -> tuple:
-            w = w * delta / jnp.sqrt(jnp.maximum(jnp.square(residual), jnp.square(delta)))
-            y, x = step[0], step[1]
-            return w * y * y, w * y * x, w * x * x, w * y * difference, w * x * difference
-
-        def squares(w: Array, step: Array, difference: Array, residual: Array) -> tuple:
-            return moments(w, step, difference, jnp.zeros_like(residual))
-
-        slopes = jnp.stack([jnp.zeros_like(u)] * 2)
-        for which in (squares, *[moments] * _REWEIGHTINGS):
-            yy, yx, xx, by, bx = total(which, slopes)
-            yy, xx = yy + _RIDGE, xx + _RIDGE
-            determinant = yy * xx - yx * yx
-            slopes = -jnp.stack([xx * by - yx * bx, yy * bx - yx * by]) / determinant[None]
-        return jnp.sum(total(lambda w, _, __, residual: w * huber(residual**2, delta), slopes))
+        return _energy(self, image)
 
 
-@partial(jax.jit, static_argnums=(4, 5))
-def _learn(pilot, noise, delta, tolerance, sizes, channel_axis):
+@jax.jit
+def _energy(prior: LocallyLinear, image: ArrayLike) -> Array:
+    u = mix(to_planes(prior.coordinates.of(as_float(image)), prior.channel_axis))
+
+    def of_tile(tile: Array, _, weights: Array, delta: Array) -> Array:
+        return lax.map(lambda plane: _deviation(plane, weights, prior.radius, delta), tile)
+
+    delta, weights = jnp.asarray(prior.delta, u.dtype), prior.weights.astype(u.dtype)
+    return jnp.sum(map_tiles(of_tile, u, prior.radius, (delta,), of_core=weights))
+
+
+def _deviation(u: Array, weights: Array, radius: tuple[int, ...], delta: Array) -> Array:
+    """min_g sum_j w_ij rho(u_i - u_j - g . (p_i - p_j)) for every pixel i of a tile's core.
+
+    `u` is (*core + 2 * radius), and `weights` (offsets, *core).
+    """
+    here = crop(u, radius)
+    axes = range(here.ndim)
+    pairs = pairs_of_axes(here.ndim)
+    slopes = [jnp.zeros_like(here) for _ in axes]
+
+    def residual(there: Array, offset: Array, slopes: list[Array]) -> Array:
+        return here - there + dot([offset[a].astype(u.dtype) for a in axes], slopes)
+
+    def moments(slopes: list[Array], robust: bool) -> tuple[list[Array], list[Array]]:
+        """Of the least squares for the slopes, reweighted where they are robust."""
+
+        def contribution(views: list[Array], offset: Array, w: Array) -> tuple:
+            step = [offset[a].astype(u.dtype) for a in axes]
+            if robust:
+                error = jnp.square(residual(views[0], offset, slopes))
+                w = w * delta / jnp.sqrt(jnp.maximum(error, jnp.square(delta)))
+            difference = here - views[0]
+            return [w * step[a] * step[b] for a, b in pairs], [w * s * difference for s in step]
+
+        return window_sums(contribution, [u], radius, weights)
+
+    for iteration in range(1 + _REWEIGHTINGS):
+        second, first = moments(slopes, robust=iteration > 0)
+        second = dict(zip(pairs, second, strict=True))
+        second |= {(a, a): second[a, a] + _RIDGE for a in axes}
+        slopes = [-slope for slope in solve(second, first)[0]]
+
+    def cost(views: list[Array], offset: Array, w: Array) -> Array:
+        return w * huber(jnp.square(residual(views[0], offset, slopes)), delta)
+
+    return window_sums(cost, [u], radius, weights)
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6))
+def _learn(pilot, noise, delta, tolerance, window_size, patch_size, channel_axis):
     axes = coordinates(noise, as_float(pilot))
-    planes = _planes(axes.of_pilot(as_float(pilot)), channel_axis)
-    u = planes[0]
-    height, width = u.shape
-    radius = min(sizes[0] // 2, height - 1), min(sizes[0] // 2, width - 1)
-    patch = sizes[1] // 2
-    noise_of_pilot = jnp.full((), _PILOT_NOISE, u.dtype)
-    metric = steering_metric(planes, noise_of_pilot, jnp.full((), _SENSITIVITY, u.dtype))
-    reach = [patch + r for r in radius]
-    around = u
-    for axis, (r, n) in enumerate(zip(reach, u.shape, strict=True)):
-        around = jnp.take(around, mirror(np.arange(-r, n + r), n), axis=axis, mode="clip")
-    core = tuple(n + 2 * patch for n in u.shape)
-    here = _view(around, jnp.zeros(2, jnp.int32), radius, core)
-    rows, columns = (jnp.arange(n, dtype=jnp.int32) for n in u.shape)
+    planes = mix(to_planes(axes.of_pilot(as_float(pilot)), channel_axis))
+    dtype = planes.dtype
+    radius = clip_radius(window_size, planes.shape[1:])
+    patch = tuple(size // 2 for size in patch_size)
+    pairs = pairs_of_axes(len(radius))
+    noise_of_pilot = jnp.full((), _PILOT_NOISE, dtype)
+    metric = steering_metric(planes, noise_of_pilot, jnp.full((), _SENSITIVITY, dtype))
+    tolerance = jnp.asarray(tolerance, dtype)
 
-    def weigh(offset: Array) -> Array:
-        there = _view(around, offset, radius, core)
-        distance = box_sum(jnp.square(here - there), [sizes[1]] * 2) / sizes[1] ** 2
-        y, x = offset.astype(u.dtype)
-        length = metric[0] * y * y + 2 * metric[1] * y * x + metric[2] * x * x
-        w = jnp.exp(
-            -length / (2 * _BANDWIDTH**2)
-            - distance / (2 * jnp.square(jnp.asarray(tolerance, u.dtype)))
-        )
-        at = rows + offset[0], columns + offset[1]
-        inside = [(a >= 0) & (a < n) for a, n in zip(at, u.shape, strict=True)]
-        return jnp.where(inside[0][:, None] & inside[1][None] & jnp.any(offset != 0), w, 0)
+    def weigh(tile: Array, inside: Array, tolerance: Array) -> Array:
+        u, entries = tile[0], crop(tile[1:], [p + r for p, r in zip(patch, radius, strict=True)])
+        here = crop(u, radius)
 
-    weights = lax.map(weigh, jnp.asarray(offsets_in_window(radius)))
-    total = jnp.sum(weights, axis=0)
-    # A pixel like none of its neighbours is left alone.
-    weights = weights / jnp.maximum(total, 1e-3)[None]
+        def similarity(views: list[Array], offset: Array) -> Array:
+            distance = box_sum(jnp.square(here - views[0]), patch_size) / math.prod(patch_size)
+            step = [offset[axis].astype(dtype) for axis in range(len(radius))]
+            length = sum(
+                entry * (step[a] * step[b] * (1 if a == b else 2))
+                for (a, b), entry in zip(pairs, entries, strict=True)
+            )
+            w = jnp.exp(-length / (2 * _BANDWIDTH**2) - distance / (2 * jnp.square(tolerance)))
+            neighbour = crop(views[1], patch) > 0
+            return jnp.where(neighbour & jnp.any(offset != 0), w, 0)
+
+        weights = window_values(similarity, [u, inside], radius, here.shape)
+        # A pixel like none of its neighbours is left alone.
+        return weights / jnp.maximum(jnp.sum(weights, axis=0), 1e-3)[None]
+
+    halo = [p + r for p, r in zip(patch, radius, strict=True)]
+    weights = map_tiles(weigh, jnp.concatenate([planes[:1], metric]), halo, (tolerance,))
     return LocallyLinear(weights, delta, axes, radius, jnp.shape(pilot), channel_axis)
-
-
-def _planes(u: Array, channel_axis: int | None) -> Array:
-    return mix(to_planes(u, channel_axis))
-
-
-def _view(padded: Array, offset: Array, radius: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    start = [jnp.asarray(r + offset[axis], jnp.int32) for axis, r in enumerate(radius)]
-    return lax.dynamic_slice(padded, start, shape)

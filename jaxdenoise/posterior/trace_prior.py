@@ -12,11 +12,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_count, check_image, check_positive_scalar
-from jaxdenoise._core.grid import Grid, gather
+from jaxdenoise._core.grid import Grid, GroupSizes, each_axis, gather
 from jaxdenoise._core.inverse import spd_inverse
 from jaxdenoise._core.parallel import map_pieces
 from jaxdenoise._core.patches import match, reflected_to
-from jaxdenoise._core.planes import as_float, to_planes
+from jaxdenoise._core.planes import as_float, spatial_shape, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise.groups.collaborate import mix, mix_variances
 from jaxdenoise.noise import Gaussian, NoiseModel
@@ -91,8 +91,8 @@ class TracePrior(Prior):
             check_count(size, name=name)
         check_count(window_size, name="window_size")
         noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
-        sizes = patch_size, stride, window_size
-        return _learn(pilot, noise, floor, sizes, members, channel_axis)
+        sizes = GroupSizes(patch_size, members, stride, window_size)
+        return _learn(pilot, noise, floor, sizes, channel_axis)
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
@@ -104,23 +104,23 @@ class TracePrior(Prior):
         return jnp.sum(_half_quadratic(precision, deviation) @ shares)
 
 
-@partial(jax.jit, static_argnums=(3, 4, 5))
-def _learn(pilot, noise, floor, sizes, members, channel_axis):
+@partial(jax.jit, static_argnums=(3, 4))
+def _learn(pilot, noise, floor, sizes, channel_axis):
     axes = coordinates(noise, as_float(pilot))
-    height, width = to_planes(pilot, channel_axis).shape[1:]
-    grid = Grid((max(height, sizes[0]), max(width, sizes[0])), *sizes)
+    spatial = spatial_shape(pilot, channel_axis)
+    patch = each_axis(sizes.patch_size, len(spatial))
+    grid = Grid.of(tuple(map(max, spatial, patch)), sizes)
     u = _planes(axes.of_pilot(as_float(pilot)), channel_axis, grid)
-    members = min(members, grid.fewest_candidates)
+    members = min(sizes.group_size, grid.fewest_candidates)
     matches = match(u[:1], grid, members)
     offsets, references = jnp.asarray(grid.offsets), jnp.asarray(grid.corners_in_tile)[:, None]
-    side = grid.patch_size, grid.patch_size
 
     def in_tile(tile: tuple[Array, Array]) -> tuple[Array, Array]:
         pixels, matches = tile
         corners = references + jnp.take(offsets, matches.astype(jnp.int32), axis=0, mode="clip")
 
         def of_plane(plane: Array) -> tuple[Array, Array]:
-            group = gather(plane[None], corners, side).reshape(*corners.shape[:2], -1)
+            group = gather(plane[None], corners, grid.patch_size).reshape(*corners.shape[:2], -1)
             mean = jnp.mean(group, axis=1)
             x = group - mean[:, None]
             return mean, x.mT @ x / members
@@ -128,7 +128,7 @@ def _learn(pilot, noise, floor, sizes, members, channel_axis):
         return lax.map(of_plane, pixels)
 
     of_tiles = map_pieces(in_tile, (grid.cut(u), matches))
-    mean, covariance = (jax.vmap(grid.listed, in_axes=1)(x) for x in of_tiles)
+    mean, covariance = (jax.vmap(grid.in_raster_order, in_axes=1)(x) for x in of_tiles)
     variance = axes.variance(noise, as_float(pilot))
     variance = mix_variances(to_planes(variance, channel_axis))
     variance = _references(reflected_to(variance, grid.patch_size), grid)
@@ -144,16 +144,15 @@ def _planes(u: Array, channel_axis: int | None, grid: Grid) -> Array:
 @lru_cache(maxsize=8)
 def _shares(grid: Grid) -> np.ndarray:
     """What a patch counts for: the mean of its pixels' shares in all the patches over them."""
-    rows, columns = np.indices((grid.patch_size, grid.patch_size)).reshape(2, -1)
-    corners = np.asarray(grid.corners)
-    pixels = (corners[:, :1] + rows) * grid.shape[1] + corners[:, 1:] + columns
+    in_patch = np.indices(grid.patch_size).reshape(len(grid.patch_size), -1)
+    pixels = np.ravel_multi_index(grid.corners.T[:, :, None] + in_patch[:, None], grid.shape)
     number = np.bincount(pixels.ravel())
     return np.mean(1 / number[pixels], axis=1)
 
 
 def _references(planes: Array, grid: Grid) -> Array:
     """The patches of all references, (channels, groups, pixels)."""
-    patches = gather(planes, jnp.asarray(grid.corners), (grid.patch_size, grid.patch_size))
+    patches = gather(planes, jnp.asarray(grid.corners), grid.patch_size)
     return jnp.moveaxis(patches, 1, 0).reshape(len(planes), len(patches), -1)
 
 

@@ -8,15 +8,20 @@ from jax.test_util import check_grads
 
 from jaxdenoise._core import grid as grids
 from jaxdenoise._core import patches
-from jaxdenoise._core.grid import Grid
+from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
 
+
+def grid_of(shape: tuple[int, int], patch_size: int, stride: int, window_size: int) -> Grid:
+    return Grid.of(shape, GroupSizes(patch_size, 1, stride, window_size))
+
+
 GRIDS = {
-    "several tiles": Grid((23, 31), 4, 3, 9),
-    "met in the middle": Grid((28, 35), 4, 3, 9),
-    "one patch": Grid((4, 4), 4, 3, 9),
-    "a row of patches": Grid((5, 20), 5, 4, 7),
-    "window larger than the image": Grid((12, 10), 3, 2, 51),
+    "several tiles": grid_of((23, 31), 4, 3, 9),
+    "met in the middle": grid_of((28, 35), 4, 3, 9),
+    "one patch": grid_of((4, 4), 4, 3, 9),
+    "a row of patches": grid_of((5, 20), 5, 4, 7),
+    "window larger than the image": grid_of((12, 10), 3, 2, 51),
 }
 
 
@@ -39,7 +44,7 @@ def references(grid: Grid) -> np.ndarray:
 
 def naive_match(guide: np.ndarray, grid: Grid, corner, members: int) -> np.ndarray:
     """Squared distances of the best candidates, the reference itself first."""
-    p, r = grid.patch_size, grid.window_size // 2
+    p, r = grid.patch_size[0], grid.window_size[0] // 2
     y0, x0 = corner
     here = guide[:, y0 : y0 + p, x0 : x0 + p]
     found = []
@@ -56,13 +61,13 @@ def test_references_cover_the_image_and_look_the_same_from_every_side(grid):
     assert (corners >= 0).all()
     corners = corners[grid.counts.ravel()]
     for y, x in corners:
-        covered[y : y + grid.patch_size, x : x + grid.patch_size] = True
+        covered[y : y + grid.patch_size[0], x : x + grid.patch_size[1]] = True
     assert covered.all()
     last = np.asarray(grid.shape) - grid.patch_size
     assert {tuple(c) for c in corners} == {tuple(last - c) for c in corners}
     assert len(corners) == len({tuple(c) for c in corners})
     for along in corners.T:
-        assert np.diff(np.unique(along)).max(initial=0) <= grid.stride
+        assert np.diff(np.unique(along)).max(initial=0) <= grid.stride[0]
 
 
 def test_match_equals_exhaustive_search(grid, rng):
@@ -73,7 +78,7 @@ def test_match_equals_exhaustive_search(grid, rng):
     assert ids.shape == (*corners.shape[:2], members)
     assert (ids[..., 0] == 0).all()
     assert (grid.offsets[0] == 0).all()
-    p = grid.patch_size
+    p = grid.patch_size[0]
     for corner, own in zip(corners.reshape(-1, 2), ids.reshape(-1, members), strict=True):
         found = corner + grid.offsets[own]
         assert (found >= 0).all()
@@ -93,10 +98,12 @@ def weighted(groups):
 
 def test_filter_groups_equals_a_loop(grid, rng):
     planes = rng.normal(size=(2, *grid.shape))
-    members, p = min(5, grid.fewest_candidates), grid.patch_size
+    members, p = min(5, grid.fewest_candidates), grid.patch_size[0]
     ids = match(jnp.asarray(planes[:1]), grid, members)
     window = np.linspace(1, 2, p)
-    images, extras = filter_groups(weighted, jnp.asarray(planes), grid, ids, window=window)
+    images, extras = filter_groups(
+        weighted, jnp.asarray(planes), grid, ids, window=lambda size: np.linspace(1, 2, size)
+    )
     sums = np.zeros((4, *grid.shape))
     once = grid.counts.ravel()
     corners = references(grid).reshape(-1, 2)[once]
@@ -124,7 +131,7 @@ def test_filter_groups_differentiates(rng):
 def test_nan_pixel_is_matched_last(rng):
     guide = rng.normal(size=(1, 12, 12))
     guide[0, 6, 6] = np.nan
-    grid = Grid((12, 12), 3, 2, 9)
+    grid = grid_of((12, 12), 3, 2, 9)
     ids = np.asarray(match(jnp.asarray(guide), grid, 5))
     found = references(grid)[..., None, :] + grid.offsets[ids]
     holds = ((found <= 6) & (found > 3)).all(-1)
@@ -134,7 +141,7 @@ def test_nan_pixel_is_matched_last(rng):
 
 def test_mesh_shares_the_tiles(rng):
     """Eight devices, and a number of tiles that eight does not divide."""
-    grid = Grid((50, 18), 4, 3, 9)
+    grid = grid_of((50, 18), 4, 3, 9)
     planes = jnp.asarray(rng.normal(size=(2, *grid.shape)))
 
     def both(planes):

@@ -6,7 +6,7 @@ import scipy.fft
 from jax.test_util import check_grads
 
 import jaxdenoise as jd
-from jaxdenoise._core.grid import Grid
+from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.transforms import biorthogonal_wavelet
 
 SIGMA = 0.1
@@ -63,7 +63,7 @@ def similar_patches(guide, corner, radius, members):
 def stage(noisy, guide, members, stride, window_size, forward, backward, loss):
     kaiser = np.outer(np.kaiser(P, 2.5), np.kaiser(P, 2.5))
     total, weights = np.zeros_like(noisy), np.zeros_like(noisy)
-    grid = Grid(noisy.shape, P, stride, window_size)
+    grid = Grid.of(noisy.shape, GroupSizes(P, members, stride, window_size))
     rows, columns = (axis.references[axis.counts] for axis in grid.axes)
     for corner in ((y, x) for y in rows for x in columns):
         at = similar_patches(guide, corner, window_size // 2, members)

@@ -1,0 +1,54 @@
+"""Priors do not depend on how the work is cut, nor on the number of axes."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxdenoise as jd
+
+SIGMA = 0.1
+PRIORS = {
+    "trace": lambda pilot: jd.TracePrior.learn(
+        pilot, SIGMA, patch_size=3, members=6, stride=2, window_size=7
+    ),
+    "locally linear": lambda pilot: jd.LocallyLinear.learn(
+        pilot, SIGMA, window_size=5, patch_size=3
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def pilot(photograph) -> np.ndarray:
+    return photograph[:25, :30]
+
+
+@pytest.fixture(scope="module")
+def image(pilot) -> np.ndarray:
+    return pilot + SIGMA * np.random.default_rng(0).normal(size=pilot.shape)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_tiles_and_devices_change_nothing(name, pilot, image, small_tiles):
+    """Neither the prior, its arrays in the same order, nor its energy and gradient."""
+
+    def evaluate(pilot, image):
+        prior = PRIORS[name](pilot)
+        return prior, *jax.value_and_grad(prior.energy)(image)
+
+    whole = jax.jit(evaluate)(pilot, image)
+    with small_tiles():
+        results = jax.jit(evaluate)(pilot, image), jd.shard(jax.jit(evaluate))(pilot, image)
+    for result in results:
+        for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(whole), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_linear_in_a_volume_costs_nothing():
+    ramp = 0.05 * np.add.outer(np.arange(5.0), np.add.outer(2 * np.arange(8.0), np.arange(9.0)))
+    prior = jd.LocallyLinear.learn(ramp, SIGMA)
+    energy = jax.jit(prior.energy)
+    assert energy(ramp) < 1e-3
+    bent = ramp + 0.1 * np.random.default_rng(0).normal(size=ramp.shape)
+    assert energy(bent) > 50
+    turned = jd.LocallyLinear.learn(ramp.transpose(1, 2, 0), SIGMA)
+    np.testing.assert_allclose(turned.energy(bent.transpose(1, 2, 0)), energy(bent), rtol=1e-9)
