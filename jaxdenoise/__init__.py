@@ -1,5 +1,8 @@
 """Differentiable image denoising in JAX."""
 
+from jaxdenoise._core.schedule import ACCELERATOR as ACCELERATOR
+from jaxdenoise._core.schedule import CPU as CPU
+from jaxdenoise._core.schedule import Schedule as Schedule
 from jaxdenoise.buckets import bucketed as bucketed
 from jaxdenoise.filters import bilateral as bilateral
 from jaxdenoise.filters import mean_shift as mean_shift

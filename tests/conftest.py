@@ -4,9 +4,8 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import jax
@@ -76,25 +75,6 @@ def photograph() -> np.ndarray:
     from skimage import data
 
     return data.camera()[90:218:2, 180:308:2] / 255.0
-
-
-@pytest.fixture
-def small_tiles() -> Callable[[], AbstractContextManager]:
-    """A context in which images of a few pixels have many tiles, of several chunks."""
-
-    @contextmanager
-    def small() -> Iterator[None]:
-        jax.clear_caches()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("jaxdenoise._core.tiles._AREA", {2: 80, 3: 80})
-            patch.setattr("jaxdenoise._core.tiles._SIDE", {2: 10, 3: 10})
-            patch.setattr("jaxdenoise._core.grid._TILE", (2, 3))
-            patch.setattr("jaxdenoise._core.patches._CHUNK", 4)
-            patch.setattr(sys.modules["jaxdenoise.filters.tv"], "_TILE_SIDE", {2: 30, 3: 30})
-            yield
-        jax.clear_caches()
-
-    return small
 
 
 @pytest.fixture

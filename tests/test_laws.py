@@ -14,6 +14,7 @@ from jax.test_util import check_grads
 
 import jaxdenoise as jd
 from tests.denoisers import DENOISERS, Entry
+from tests.schedules import SEVERAL, TINY
 
 SIGMA = 0.1
 # By a thousandth of a parameter at most.
@@ -362,29 +363,36 @@ def test_eight_devices_equal_one(entry, noisy):
         np.testing.assert_allclose(out, entry.denoiser(image, SIGMA), atol=10 * tolerance(noisy))
 
 
-def test_tiles_leave_no_seam_and_are_shared(entry, photograph, small_tiles):
+def test_tiles_leave_no_seam_and_are_shared(entry, photograph):
     """The tiles of one image, on one device or on eight, agree with the whole."""
     image = photograph[:33, :41]
     # Few iterations, so that the tiles of `tv` are worth their halo.
     given = {"iterations": 5} if entry.method == "tv" else {}
 
-    def result_and_gradients():
+    def result_and_gradients(schedule):
         def loss(image, sigma):
-            out = entry.denoiser(image, sigma, **given)
+            out = entry.denoiser(image, sigma, schedule=schedule, **given)
             return jnp.sum(jnp.square(out)), out
 
         gradient = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         (_, out), gradients = jax.jit(gradient)(image, SIGMA)
         return out, gradients
 
-    whole, gradients = result_and_gradients()
-    with small_tiles():
-        tiled, tiled_gradients = result_and_gradients()
-        shared = jd.shard(entry.denoiser)(image, SIGMA, **given)
+    whole, gradients = result_and_gradients(jd.CPU)
+    tiled, tiled_gradients = result_and_gradients(TINY)
+    shared = jd.shard(entry.denoiser)(image, SIGMA, schedule=TINY, **given)
     np.testing.assert_allclose(tiled, whole, atol=1e-10)
     equal = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
     jax.tree.map(equal, tiled_gradients, gradients)
     equal(shared, tiled)
+
+
+@pytest.mark.parametrize("schedule", [jd.ACCELERATOR, SEVERAL], ids=["accelerator", "several"])
+@in_double_precision
+def test_schedules_agree(entry, noisy, schedule):
+    """What is worked on at once changes a result by rounding alone."""
+    out = entry.denoiser(noisy, SIGMA, schedule=schedule)
+    np.testing.assert_allclose(out, entry.denoiser(noisy, SIGMA), atol=1e-10)
 
 
 def test_psnr_rises_on_a_photograph(entry, photograph):

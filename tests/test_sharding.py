@@ -1,5 +1,7 @@
 """The devices of a mesh agree with one device; tiles do by a law."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from jax.sharding import AxisType
 
 import jaxdenoise as jd
+from tests.schedules import TINY
 
 
 @pytest.fixture
@@ -15,23 +18,21 @@ def noisy(photograph) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["bm3d", "subspace"])
-def test_equal_to_the_bit(method, noisy, small_tiles):
+def test_equal_to_the_bit(method, noisy):
     """Rounding that differed would show, where two patches are about as similar, as another one."""
-    denoiser, noisy = getattr(jd, method), noisy.astype(np.float32)
+    denoiser, noisy = partial(getattr(jd, method), schedule=TINY), noisy.astype(np.float32)
     sigma = np.float32(0.1)
-    with small_tiles():
-        np.testing.assert_array_equal(jd.shard(denoiser)(noisy, sigma), denoiser(noisy, sigma))
+    np.testing.assert_array_equal(jd.shard(denoiser)(noisy, sigma), denoiser(noisy, sigma))
 
 
-def test_gradient_through_the_tiles_of_several_devices(noisy, small_tiles):
+def test_gradient_through_the_tiles_of_several_devices(noisy):
     def loss(image, sigma, denoiser):
-        return jnp.sum(jnp.square(denoiser(image, sigma, window_size=5)))
+        return jnp.sum(jnp.square(denoiser(image, sigma, window_size=5, schedule=TINY)))
 
-    with small_tiles():
-        one, eight = (
-            jax.grad(loss, argnums=(0, 1))(noisy, 0.1, denoiser)
-            for denoiser in (jd.bilateral, jd.shard(jd.bilateral))
-        )
+    one, eight = (
+        jax.grad(loss, argnums=(0, 1))(noisy, 0.1, denoiser)
+        for denoiser in (jd.bilateral, jd.shard(jd.bilateral))
+    )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), eight, one)
 
 
@@ -62,14 +63,15 @@ def test_arguments_of_different_length(noisy):
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-def test_inside_a_mesh_of_the_caller(noisy, kind, small_tiles):
+def test_inside_a_mesh_of_the_caller(noisy, kind):
     """Its automatic axes share the tiles; explicit ones, JAX's default, are left to the caller."""
     alone = jd.bilateral(noisy, 0.1, window_size=5)
     images = jnp.stack([noisy] * 8)
-    with small_tiles(), jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(kind,))):
-        inside = jd.bilateral(noisy, 0.1, window_size=5)
-        shared = jd.shard(jd.bilateral)(noisy, 0.1, window_size=5)
-        batch = jd.shard(jd.bilateral, batch=True)(images, 0.1, window_size=5)
+    denoiser = partial(jd.bilateral, window_size=5, schedule=TINY)
+    with jax.set_mesh(jax.make_mesh((8,), ("x",), axis_types=(kind,))):
+        inside = denoiser(noisy, 0.1)
+        shared = jd.shard(denoiser)(noisy, 0.1)
+        batch = jd.shard(denoiser, batch=True)(images, 0.1)
     for out in (inside, shared, batch[3]):
         np.testing.assert_allclose(out, alone, atol=1e-12)
 

@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 
 from jaxdenoise._core.content import check_content, check_precision
 from jaxdenoise._core.planes import native
+from jaxdenoise._core.schedule import Schedule
 
 _NUMBERS = (bool, int, float, complex, np.generic, jax.Array)
 _LARGEST_COUNT = 2**31 - 1
@@ -226,6 +227,16 @@ def check_count(count: object, *, name: str) -> None:
         raise ValueError(f"{name} must be a positive integer, got {_shown(count)}")
     if count > _LARGEST_COUNT:
         raise ValueError(f"{name} must be at most {_LARGEST_COUNT}, got {count}")
+
+
+def check_schedule(schedule: object) -> None:
+    """A `Schedule` of positive integers, or `None` for that of the platform."""
+    if schedule is None:
+        return
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be a Schedule or None, got {_shown(schedule)}")
+    for name, size in schedule._asdict().items():
+        check_count(size, name=f"{name} of schedule")
 
 
 def check_choice(choice: object, choices: tuple, *, name: str) -> None:

@@ -13,11 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxdenoise._core.schedule import CPU, Schedule
 from jaxdenoise._core.window import offsets_in_window
-
-# References of a tile, in two dimensions along each axis.
-_REFERENCES = 512
-_TILE = (16, 32)
 
 
 class GroupSizes(NamedTuple):
@@ -108,7 +105,8 @@ class Grid:
     A corner stands for its patch: the position of the first pixel. References stand at most
     `stride` apart, from the first patch to the last, and the grid looks the same from every side.
     Candidates are all patches inside the image whose corner lies in the window around
-    the reference's. All sizes are given for each of the d axes.
+    the reference's. All sizes are given for each of the d axes. The work is cut into tiles of so
+    many references; nothing else depends on that.
 
     With an `extent`, (d,), the image is the first part of `shape`, so far along each axis, which
     may be traced; none may be below the window's.
@@ -118,13 +116,21 @@ class Grid:
     patch_size: tuple[int, ...]
     stride: tuple[int, ...]
     window_size: tuple[int, ...]
+    references_of_tile: tuple[int, ...]
     extent: Array | None = None
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], sizes: GroupSizes, extent: Array | None = None) -> "Grid":
+    def of(
+        cls,
+        shape: tuple[int, ...],
+        sizes: GroupSizes,
+        extent: Array | None = None,
+        schedule: Schedule = CPU,
+    ) -> "Grid":
         pixels = sizes.patch_size, sizes.stride, sizes.window_size
         patch_size, stride, window_size = (each_axis(size, len(shape)) for size in pixels)
-        return cls(shape, patch_size, stride, window_size, extent)
+        tile = schedule.references_along(len(shape))
+        return cls(shape, patch_size, stride, window_size, tile, extent)
 
     @property
     def room(self) -> tuple[int, ...]:
@@ -155,9 +161,7 @@ class Grid:
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
-        d = len(self.shape)
-        most = _TILE if d == 2 else (round(_REFERENCES ** (1 / d)),) * d
-        return tuple(map(Axis, self.last, self.stride, most, self.room))
+        return tuple(map(Axis, self.last, self.stride, self.references_of_tile, self.room))
 
     @property
     def margin(self) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
-"""Work on independent pieces: one after the other on a device, side by side on a mesh.
+"""Work on independent pieces: a few at once on a device, side by side on a mesh.
 
-The pieces are tiles of an image. Inside one XLA program on a CPU they use about one core, whatever
-they do; over the devices of a mesh they are shared out by `shard_map`. The mesh is JAX's own
-context (that of `jax.set_mesh` and `jaxdenoise.shard`), a part of every jit's cache key, so no
-function has to pass it on.
+The pieces are tiles of an image. XLA works on them on about one core of a CPU, whatever they do,
+and best on one after the other; over the devices of a mesh they are shared out by `shard_map`. The
+mesh is JAX's own context (that of `jax.set_mesh` and `jaxdenoise.shard`), a part of every jit's
+cache key, so no function has to pass it on.
 """
 
 import math
@@ -12,13 +12,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.sharding import AxisType, PartitionSpec
 
+from jaxdenoise._core.schedule import Schedule, map_by
 
-def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
+
+def map_pieces(
+    fn: Callable[..., Any], pieces: Any, shared: tuple = (), *, schedule: Schedule
+) -> Any:
     """fn(piece, *shared) for all pieces along the leading axis, spread over the mesh in context.
 
+    A device works on as many at once as the schedule says.
     What is traced and not a piece must come in `shared`: reverse mode through `shard_map` does not
     know what `fn` closes over.
     """
@@ -33,11 +38,11 @@ def map_pieces(fn: Callable[..., Any], pieces: Any, shared: tuple = ()) -> Any:
     devices = math.prod(mesh.shape[name] for name in axes)
     count = len(jax.tree.leaves(pieces)[0])
     if devices == 1 or count == 1:
-        return lax.map(lambda piece: fn(piece, *shared), pieces)
+        return map_by(lambda piece: fn(piece, *shared), pieces, schedule.tiles)
     share = -(-count // devices)
     spec = PartitionSpec(axes)
     each_its_share = jax.shard_map(
-        lambda own, shared: lax.map(lambda piece: fn(piece, *shared), own),
+        lambda own, shared: map_by(lambda piece: fn(piece, *shared), own, schedule.tiles),
         in_specs=(spec, PartitionSpec()),
         out_specs=spec,
         axis_names=set(axes),

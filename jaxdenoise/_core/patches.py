@@ -3,8 +3,8 @@
 A method visits the references of a grid; for each it matches the patches of a search window, stacks
 the most similar ones into a group, filters the group, and puts the patches back where they came
 from. All of that is done tile by tile, a tile being a block of references with all the pixels that
-their windows hold, and inside a tile for a chunk of groups at a time, which fits the cache. Reverse
-mode recomputes a chunk, so its memory too is bounded by a tile.
+their windows hold, and inside a tile for a chunk of groups at a time. How large tiles and chunks
+are is for the schedule to say. Reverse mode recomputes a chunk, so its memory is bounded too.
 """
 
 import math
@@ -18,15 +18,20 @@ from jax import Array, lax
 
 from jaxdenoise._core.grid import Grid, each_axis, gather, scatter
 from jaxdenoise._core.parallel import map_pieces
+from jaxdenoise._core.schedule import Schedule, map_by
 from jaxdenoise._core.separable import correlate
 from jaxdenoise._core.tiles import crop, mirror
 from jaxdenoise._core.window import box_sum
 
-# Groups worked on at once.
-_CHUNK = 128
 
-
-def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -> Array:
+def match(
+    guide: Array,
+    grid: Grid,
+    members: int,
+    limits: Array | None = None,
+    *,
+    schedule: Schedule,
+) -> Array:
     """The `members` most similar candidates of every reference, by the distance on `guide`.
 
     `guide` is (F, *spatial). A pixel of the reference adds to a squared distance no more than
@@ -54,7 +59,8 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
             # `top_k` would take NaN for the largest of all.
             return jnp.where(reduce(jnp.logical_and.outer, inside) & ~jnp.isnan(d), d, jnp.inf)
 
-        d = lax.map(distances, offsets).reshape(len(offsets), -1).T
+        d = map_by(distances, offsets, schedule.offsets)
+        d = d.reshape(len(offsets), -1).T
         itself_first = d.at[:, 0].set(-1)
         return lax.top_k(-itself_first, members)[1].astype(_smallest_integer(len(offsets)))
 
@@ -62,7 +68,8 @@ def match(guide: Array, grid: Grid, members: int, limits: Array | None = None) -
         lax.stop_gradient(guide if limits is None else jnp.concatenate([guide, limits]))
     )
     last = jnp.asarray(grid.last, jnp.int32)
-    return map_pieces(in_tile, (tiles, jnp.asarray(grid.tile_corners)), (last,))
+    pieces = tiles, jnp.asarray(grid.tile_corners)
+    return map_pieces(in_tile, pieces, (last,), schedule=schedule)
 
 
 def filter_groups(
@@ -74,7 +81,8 @@ def filter_groups(
     *,
     window: Callable[[int], np.ndarray] = np.ones,
     members_axis: int = 1,
-) -> tuple[Array, Array]:
+    schedule: Schedule,
+) -> tuple[Array, list[Array]]:
     """Filter all groups of patches of (F, *spatial) and average what they say of a pixel.
 
     `shrink(groups, *shared)` gets a list of F arrays (groups, members, pixels), or, if
@@ -86,14 +94,14 @@ def filter_groups(
         of the patch's size along each axis tapering it towards the border;
     - extras: a list of arrays of the shape of the weights, values of a patch to average alike.
 
-    Returns the averages of estimates and extras, (K, *spatial) and (E, *spatial).
+    Returns the averages of the estimates, (K, *spatial), and of each of the extras, (*spatial).
     """
     size = grid.patch_size
     taps = [window(n) for n in size]
     taper = jnp.asarray(reduce(np.multiply.outer, taps).reshape(1, 1, -1), planes.dtype)
     offsets = jnp.asarray(grid.offsets)
     references = jnp.asarray(grid.corners_in_tile)[:, None]
-    chunks = math.ceil(len(references) / _CHUNK)
+    chunks = math.ceil(len(references) / schedule.groups)
 
     @jax.checkpoint
     def of_chunk(pixels: Array, chunk: tuple[Array, Array], *shared: Array) -> tuple:
@@ -129,7 +137,7 @@ def filter_groups(
         return jnp.concatenate(images), at_corners
 
     counts = jnp.asarray(grid.counts, planes.dtype)
-    sums = map_pieces(in_tile, (grid.cut(planes), matches, counts), shared)
+    sums = map_pieces(in_tile, (grid.cut(planes), matches, counts), shared, schedule=schedule)
     images, at_corners = (grid.join(part) for part in sums)
     # What is constant over a patch was put at its corner: one correlation spreads it.
     at_corners = jnp.pad(at_corners, [(0, 0), *((n - 1, 0) for n in size)])
@@ -137,7 +145,7 @@ def filter_groups(
     if grid.extent is not None:
         # Nothing lies beyond the image.
         total = jnp.where(total > 0, total, 1)
-    return images / total[None], jnp.stack(extras) / total[None] if extras else images[:0]
+    return images / total[None], [*(jnp.stack(extras) / total[None])] if extras else []
 
 
 def reflected_to(planes: Array, sizes: int | tuple[int, ...]) -> Array:

@@ -1,9 +1,8 @@
-"""Work tile by tile: what a scan works on is bounded by a tile and stays in the cache.
+"""Work tile by tile: what a scan works on is bounded by a tile.
 
-A filter that visits hundreds of window offsets reads its whole working set at each of them. On
-tiles of about 2^15 pixels that set fits the second-level cache, so a pixel costs the same in a
-thumbnail and in a mosaic. Beside one tile's working set only the image itself is held, cut into
-overlapping tiles.
+A filter that visits hundreds of window offsets reads its whole working set at each of them. On a
+CPU that set stays in the second-level cache, so a pixel costs the same in a thumbnail and in a
+mosaic. Beside the working set of a tile only the image itself is held, cut into overlapping tiles.
 """
 
 import math
@@ -14,18 +13,15 @@ import numpy as np
 from jax import Array, lax
 
 from jaxdenoise._core.parallel import map_pieces
-
-# Pixels of a tile and its longest side along the contiguous axis, for 2-D and 3-D. The halo of a
-# volume's tile is relatively larger, so its tiles are too.
-_AREA = {2: 2**15, 3: 2**17}
-_SIDE = {2: 512, 3: 128}
+from jaxdenoise._core.schedule import Schedule, scheduled
 
 
-def tile_shape(spatial: tuple[int, ...]) -> tuple[int, ...]:
+def tile_shape(spatial: tuple[int, ...], schedule: Schedule) -> tuple[int, ...]:
     """Tiles for a window scan, of about equal size, that cover `spatial` with little waste."""
     d = len(spatial)
-    side = min(spatial[-1], _SIDE[d])
-    rest = max(1, round((_AREA[d] / side) ** (1 / (d - 1))))
+    pixels, longest = schedule.window_tile(d)
+    side = min(spatial[-1], longest)
+    rest = max(1, round((pixels / side) ** (1 / (d - 1)))) if d > 1 else 1
     return even_tiles(spatial, (*[rest] * (d - 1), side))
 
 
@@ -53,6 +49,8 @@ def map_tiles(
     planes: Array,
     halo: Sequence[int],
     shared: tuple[Array, ...] = (),
+    *,
+    schedule: Schedule | None,
     core: tuple[int, ...] | None = None,
     of_core: Array | None = None,
 ) -> Array:
@@ -65,10 +63,27 @@ def map_tiles(
     after the mask. The default core suits a window scan.
     """
     spatial = planes.shape[1:]
-    core = tile_shape(spatial) if core is None else core
     beside = () if of_core is None else (of_core,)
-    if core == spatial and not any(halo):
-        return fn(planes, jnp.ones(spatial, planes.dtype), *beside, *shared)
+
+    def work(planes: Array, beside: tuple[Array, ...], shared: tuple, *, schedule: Schedule):
+        tile = tile_shape(spatial, schedule) if core is None else core
+        if tile == spatial and not any(halo):
+            return fn(planes, jnp.ones(spatial, planes.dtype), *beside, *shared)
+        return _map_tiles(fn, planes, tile, halo, beside, shared, schedule)
+
+    return scheduled(work)(planes, beside, shared, schedule=schedule)
+
+
+def _map_tiles(
+    fn: Callable[..., Array],
+    planes: Array,
+    core: tuple[int, ...],
+    halo: Sequence[int],
+    beside: tuple[Array, ...],
+    shared: tuple[Array, ...],
+    schedule: Schedule,
+) -> Array:
+    spatial = planes.shape[1:]
     counts = tuple(math.ceil(size / t) for size, t in zip(spatial, core, strict=True))
     indices = _indices(spatial, core, halo)
     sizes = zip(indices, spatial, strict=True)
@@ -85,8 +100,8 @@ def map_tiles(
             inside = jnp.expand_dims(inside, -1) * row.reshape((1,) * axis + row.shape)
         return fn(tile, inside, *beside, *shared)
 
-    out = map_pieces(one, (tiles, cores, jnp.asarray(positions, jnp.int32)), shared)
-    return _join(out, counts, spatial)
+    pieces = tiles, cores, jnp.asarray(positions, jnp.int32)
+    return _join(map_pieces(one, pieces, shared, schedule=schedule), counts, spatial)
 
 
 def _indices(

@@ -12,9 +12,11 @@ from jaxdenoise._core.checks import (
     check_denoiser_input,
     check_parameter,
     check_positive_scalar,
+    check_schedule,
     check_sizes,
 )
 from jaxdenoise._core.safe import positive_floor, safe_divide
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
@@ -40,6 +42,7 @@ def bilateral(
     sigma_spatial: ArrayLike | None = None,
     window_size: int | tuple[int, ...] | None = None,
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Bilateral filter: a mean over pixels that are near in space and in value.
 
@@ -63,6 +66,7 @@ def bilateral(
     - `window_size`: odd side length of the window in pixels, one for all spatial axes or one for
         each; 6 sigma_spatial holds the kernel. Default 11, in a volume 5.
     - `channel_axis`: the axis of the channels, `None` for grey; one weight for all channels.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -72,11 +76,12 @@ def bilateral(
     **Reference:** Tomasi & Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_schedule(schedule)
     sigma_range = check_parameter(sigma_range, image, name="sigma_range")
     if sigma_spatial is not None:
         sigma_spatial = check_positive_scalar(sigma_spatial, name="sigma_spatial")
     window_size = check_sizes(window_size, _WINDOW_SIZE, image, channel_axis, name="window_size")
-    return _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis)
+    return _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis, schedule)
 
 
 def default_sigma_range(sigma: Array, channels: int, axes: int) -> Array:
@@ -87,8 +92,8 @@ def default_sigma_spatial(sigma: Array, channels: int, axes: int) -> Array:
     return jnp.asarray(_SPATIAL[axes], sigma.dtype)
 
 
-@partial(jax.jit, static_argnames=("window_size", "channel_axis"))
-def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis):
+@partial(jax.jit, static_argnames=("window_size", "channel_axis", "schedule"))
+def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_axis, schedule):
     standard = standardise(image, channel_axis, sigma, sigma_range, sigma_spatial)
     y = standard.planes
     if sigma_range is None:
@@ -116,5 +121,6 @@ def _bilateral(image, sigma, sigma_range, sigma_spatial, window_size, channel_ax
         *x, total = (s + crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack([safe_divide(v, total) for v in x])
 
-    x = map_tiles(filter_tile, jnp.concatenate([features, y]), halo, (falloff,))
+    planes = jnp.concatenate([features, y])
+    x = map_tiles(filter_tile, planes, halo, (falloff,), schedule=schedule)
     return standard.restore(x)

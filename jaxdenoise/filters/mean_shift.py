@@ -13,8 +13,10 @@ from jaxdenoise._core.checks import (
     check_denoiser_input,
     check_parameter,
     check_positive_scalar,
+    check_schedule,
     check_sizes,
 )
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import clip_radius, window_sums
@@ -35,6 +37,7 @@ def mean_shift(
     window_size: int | tuple[int, ...] | None = None,
     iterations: int = 3,
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Mean shift: each pixel climbs to the mode of the joint density of place and value.
 
@@ -61,6 +64,7 @@ def mean_shift(
     - `iterations`: number of mean shift steps.
     - `channel_axis`: the axis of the channels, `None` for grey; the channels climb together, with
         the root mean square over them as the distance.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -71,13 +75,14 @@ def mean_shift(
     IEEE TPAMI 2002, section 4.
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_schedule(schedule)
     sigma_range = check_parameter(sigma_range, image, name="sigma_range")
     if sigma_spatial is not None:
         sigma_spatial = check_positive_scalar(sigma_spatial, name="sigma_spatial")
     window_size = check_sizes(window_size, _WINDOW_SIZE, image, channel_axis, name="window_size")
     check_count(iterations, name="iterations")
     return _mean_shift(
-        image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis
+        image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis, schedule
     )
 
 
@@ -89,8 +94,10 @@ def default_sigma_spatial(sigma: Array, channels: int, axes: int) -> Array:
     return jnp.asarray(_SPATIAL[axes], sigma.dtype)
 
 
-@partial(jax.jit, static_argnames=("window_size", "iterations", "channel_axis"))
-def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis):
+@partial(jax.jit, static_argnames=("window_size", "iterations", "channel_axis", "schedule"))
+def _mean_shift(
+    image, sigma, sigma_range, sigma_spatial, window_size, iterations, channel_axis, schedule
+):
     standard = standardise(image, channel_axis, sigma, sigma_range, sigma_spatial)
     y = standard.planes
     if sigma_range is None:
@@ -138,5 +145,6 @@ def _mean_shift(image, sigma, sigma_range, sigma_spatial, window_size, iteration
         return jnp.stack(value)
 
     sigma_spatial = jnp.asarray(sigma_spatial, y.dtype)
-    x = map_tiles(climb, jnp.concatenate([y, bandwidth]), radius, (sigma_spatial,))
+    planes = jnp.concatenate([y, bandwidth])
+    x = map_tiles(climb, planes, radius, (sigma_spatial,), schedule=schedule)
     return standard.restore(x)

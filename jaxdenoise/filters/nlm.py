@@ -11,8 +11,15 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_choice, check_denoiser_input, check_parameter, check_sizes
+from jaxdenoise._core.checks import (
+    check_choice,
+    check_denoiser_input,
+    check_parameter,
+    check_schedule,
+    check_sizes,
+)
 from jaxdenoise._core.safe import positive_floor, safe_divide
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import (
@@ -40,6 +47,7 @@ def nlm(
     window_size: int | tuple[int, ...] | None = None,
     variant: Literal["pixel", "patch"] = "pixel",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Non-local means: a pixel is the mean of the pixels whose patches look like its own.
 
@@ -70,6 +78,7 @@ def nlm(
         larger ones cost more and gain nothing.
     - `variant`: `"pixel"` or `"patch"`.
     - `channel_axis`: the axis of the channels, `None` for grey; one weight for all channels.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -81,19 +90,22 @@ def nlm(
     (the symmetric normalisation).
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_schedule(schedule)
     h = check_parameter(h, image, name="h")
     patch_size = check_sizes(patch_size, _PATCH_SIZE, image, channel_axis, name="patch_size")
     window_size = check_sizes(window_size, _WINDOW_SIZE, image, channel_axis, name="window_size")
     check_choice(variant, ("pixel", "patch"), name="variant")
-    return _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis)
+    return _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis, schedule)
 
 
 def default_h(sigma: Array, channels: int, axes: int, variant: str = "pixel") -> Array:
     return (0.9 if variant == "pixel" else 0.75) * channels ** (-1 / 6) * sigma
 
 
-@partial(jax.jit, static_argnames=("patch_size", "window_size", "variant", "channel_axis"))
-def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
+@partial(
+    jax.jit, static_argnames=("patch_size", "window_size", "variant", "channel_axis", "schedule")
+)
+def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis, schedule):
     standard = standardise(image, channel_axis, sigma, h)
     y, sigma = standard.planes, standard.strength(sigma)
     own = default_h(sigma, len(y), y.ndim - 1, variant) if h is None else standard.strength(h)
@@ -150,12 +162,12 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis):
 
     halo = symmetric_halo(radius, reach)
     if variant == "pixel":
-        x = map_tiles(pixelwise, jnp.concatenate([features, y]), halo, (bias,))
+        x = map_tiles(pixelwise, jnp.concatenate([features, y]), halo, (bias,), schedule=schedule)
     else:
-        total = map_tiles(degree, features, halo, (bias,))
+        total = map_tiles(degree, features, halo, (bias,), schedule=schedule)
         planes = jnp.concatenate([features, lax.rsqrt(total), y])
         both = tuple(2 * r for r in reach)
-        x = map_tiles(patchwise, planes, symmetric_halo(radius, both), (bias,))
+        x = map_tiles(patchwise, planes, symmetric_halo(radius, both), (bias,), schedule=schedule)
     return standard.restore(x)
 
 

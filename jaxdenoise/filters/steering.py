@@ -15,9 +15,11 @@ from jaxdenoise._core.checks import (
     check_denoiser_input,
     check_positive_scalar,
     check_scalar,
+    check_schedule,
     check_sizes,
 )
 from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.steering_metric import steering_metric
 from jaxdenoise._core.symmetric import determinant, dot, pairs_of_axes, solve
@@ -41,6 +43,7 @@ def steering(
     window_size: int | tuple[int, ...] | None = None,
     iterations: int = 2,
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Steering kernel regression: a local fit under kernels deformed along the image's structure.
 
@@ -73,6 +76,7 @@ def steering(
         each. Default 11, in a volume 5.
     - `iterations`: how often the metric is measured; the first time on the noisy image.
     - `channel_axis`: the axis of the channels, `None` for grey; one metric for all channels.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -84,6 +88,7 @@ def steering(
     kernel come from a singular value decomposition; the determinant does both in closed form.
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_schedule(schedule)
     if bandwidth is not None:
         bandwidth = check_positive_scalar(bandwidth, name="bandwidth")
     if sensitivity is not None:
@@ -92,7 +97,7 @@ def steering(
     window_size = check_sizes(window_size, _WINDOW_SIZE, image, channel_axis, name="window_size")
     check_count(iterations, name="iterations")
     return _steering(
-        image, sigma, bandwidth, sensitivity, order, window_size, iterations, channel_axis
+        image, sigma, bandwidth, sensitivity, order, window_size, iterations, channel_axis, schedule
     )
 
 
@@ -104,8 +109,12 @@ def default_sensitivity(sigma: Array, channels: int, axes: int) -> Array:
     return jnp.asarray(_SENSITIVITY[axes], sigma.dtype)
 
 
-@partial(jax.jit, static_argnames=("order", "window_size", "iterations", "channel_axis"))
-def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iterations, channel_axis):
+@partial(
+    jax.jit, static_argnames=("order", "window_size", "iterations", "channel_axis", "schedule")
+)
+def _steering(
+    image, sigma, bandwidth, sensitivity, order, window_size, iterations, channel_axis, schedule
+):
     standard = standardise(image, channel_axis, sigma, bandwidth, sensitivity)
     y = standard.planes
     sigma = positive_floor(standard.strength(sigma), y)
@@ -117,11 +126,13 @@ def _steering(image, sigma, bandwidth, sensitivity, order, window_size, iteratio
     estimate = y
     for _ in range(iterations):
         metric = steering_metric(estimate, sigma, sensitivity) / (2 * jnp.square(bandwidth))
-        estimate = _regress(y, metric, radius, order)
+        estimate = _regress(y, metric, radius, order, schedule)
     return standard.restore(estimate)
 
 
-def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Array:
+def _regress(
+    y: Array, metric: Array, radius: tuple[int, ...], order: int, schedule: Schedule | None
+) -> Array:
     """Fit a constant or a plane around every pixel, weighted by its neighbours' kernels."""
     c, d = len(y), y.ndim - 1
     pairs = pairs_of_axes(d)
@@ -157,4 +168,4 @@ def _regress(y: Array, metric: Array, radius: tuple[int, ...], order: int) -> Ar
         terms = [data[k * (d + 1) : (k + 1) * (d + 1)] for k in range(c)]
         return jnp.stack([(mean - dot(tilt, slopes)) / total for mean, *slopes in terms])
 
-    return map_tiles(fit, jnp.concatenate([y, metric, norm[None]]), radius)
+    return map_tiles(fit, jnp.concatenate([y, metric, norm[None]]), radius, schedule=schedule)

@@ -10,9 +10,15 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_count, check_denoiser_input, check_parameter
+from jaxdenoise._core.checks import (
+    check_count,
+    check_denoiser_input,
+    check_parameter,
+    check_schedule,
+)
 from jaxdenoise._core.iterate import repeat
 from jaxdenoise._core.safe import positive_floor
+from jaxdenoise._core.schedule import Schedule, scheduled
 from jaxdenoise._core.standard import standardise
 from jaxdenoise._core.tiles import crop, even_tiles, map_tiles
 
@@ -23,8 +29,6 @@ Dual = list[list[Array]]
 # Default weight in units of sigma, by the number of spatial axes. Measured on Set12 and McMaster,
 # and in three dimensions on a magnetic resonance image.
 _WEIGHT = {2: 0.8, 3: 0.6}
-# The side of a tile, halo included, whose iterates stay in the cache.
-_TILE_SIDE = {2: 512, 3: 64}
 
 
 def tv(
@@ -34,6 +38,7 @@ def tv(
     weight: ArrayLike | None = None,
     iterations: int = 30,
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Isotropic total variation denoising.
 
@@ -56,6 +61,7 @@ def tv(
         volume 0.6 C^(1/3) sigma.
     - `iterations`: number of steps; 30 leave the PSNR on Set12 within 0.02 dB of the minimiser's.
     - `channel_axis`: the axis of the channels, `None` for grey.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -67,17 +73,18 @@ def tv(
     Bresson & Chan, 2008, for the vectorial norm.
     """
     image, sigma = check_denoiser_input(image, sigma, channel_axis=channel_axis, ndim=(2, 3))
+    check_schedule(schedule)
     weight = check_parameter(weight, image, name="weight")
     check_count(iterations, name="iterations")
-    return _tv(image, sigma, weight, iterations, channel_axis)
+    return _tv(image, sigma, weight, iterations, channel_axis, schedule)
 
 
 def default_weight(sigma: Array, channels: int, axes: int) -> Array:
     return _WEIGHT[axes] * channels ** (1 / 3) * sigma
 
 
-@partial(jax.jit, static_argnames=("iterations", "channel_axis"))
-def _tv(image, sigma, weight, iterations, channel_axis):
+@partial(jax.jit, static_argnames=("iterations", "channel_axis", "schedule"))
+def _tv(image, sigma, weight, iterations, channel_axis, schedule):
     standard = standardise(image, channel_axis, sigma, weight)
     y = standard.planes
     if weight is None:
@@ -87,26 +94,29 @@ def _tv(image, sigma, weight, iterations, channel_axis):
     weight = positive_floor(weight, y)
     if weight.ndim:
         weight = jnp.mean(weight, axis=0, keepdims=True)
-    core, halo = _tiling(y.shape[1:], iterations)
-
-    def minimise(tile: Array, inside: Array, *weight: Array) -> Array:
-        step = jnp.asarray(1 / (4 * inside.ndim), tile.dtype)
-        steps = [step] * inside.ndim
-        if any(halo):
-            # No flux between a pixel of the image and what continues it in a tile.
-            steps = [step * inside * _ahead(inside, axis) for axis in range(inside.ndim)]
-        radius = weight[0] if weight else tile[c]
-        return crop(jnp.stack(_minimise([*tile[:c]], radius, steps, iterations)), halo)
-
     c = len(y)
-    if weight.ndim:
-        x = map_tiles(minimise, jnp.concatenate([y, weight]), halo, core=core)
-    else:
-        x = map_tiles(minimise, y, halo, (weight,), core)
-    return standard.restore(x)
+
+    def solve(y: Array, weight: Array, *, schedule: Schedule) -> Array:
+        core, halo = _tiling(y.shape[1:], iterations, schedule)
+
+        def minimise(tile: Array, inside: Array, *weight: Array) -> Array:
+            step = jnp.asarray(1 / (4 * inside.ndim), tile.dtype)
+            steps = [step] * inside.ndim
+            if any(halo):
+                # No flux between a pixel of the image and what continues it in a tile.
+                steps = [step * inside * _ahead(inside, axis) for axis in range(inside.ndim)]
+            radius = weight[0] if weight else tile[c]
+            return crop(jnp.stack(_minimise([*tile[:c]], radius, steps, iterations)), halo)
+
+        planes, shared = (jnp.concatenate([y, weight]), ()) if weight.ndim else (y, (weight,))
+        return map_tiles(minimise, planes, halo, shared, schedule=schedule, core=core)
+
+    return standard.restore(scheduled(solve)(y, weight, schedule=schedule))
 
 
-def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _tiling(
+    spatial: tuple[int, ...], iterations: int, schedule: Schedule
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Core and halo of the tiles.
 
     An iteration carries information by one pixel, so a halo of as many pixels as there are
@@ -115,8 +125,9 @@ def _tiling(spatial: tuple[int, ...], iterations: int) -> tuple[tuple[int, ...],
     """
     # One pixel more than values need.
     halo = iterations + 1
-    most = _TILE_SIDE[len(spatial)] - 2 * halo
-    if math.prod(spatial) <= _TILE_SIDE[len(spatial)] ** len(spatial) or most < 2 * halo:
+    side = schedule.iterated_tile(len(spatial))
+    most = side - 2 * halo
+    if math.prod(spatial) <= side ** len(spatial) or most < 2 * halo:
         return spatial, (0,) * len(spatial)
     return even_tiles(spatial, (most,) * len(spatial)), (halo,) * len(spatial)
 

@@ -11,10 +11,11 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_positive_scalar
+from jaxdenoise._core.checks import check_positive_scalar, check_schedule
 from jaxdenoise._core.grid import GroupSizes, each_axis
 from jaxdenoise._core.planes import spatial_shape
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.transforms import biorthogonal_wavelet, dct, haar, separable
 from jaxdenoise.groups.collaborate import channel_by_channel, collaborate, decorrelate, own_noise
 from jaxdenoise.groups.profile import Profile, check_group_input
@@ -36,6 +37,7 @@ def bm3d(
     threshold: ArrayLike = 2.7,
     profile: Literal["normal", "fast"] | Profile = "normal",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Block matching and 3-D filtering: similar patches, their common spectrum attenuated.
 
@@ -68,6 +70,7 @@ def bm3d(
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -78,7 +81,7 @@ def bm3d(
     transform-domain collaborative filtering", IEEE TIP 2007. Lebrun, "An analysis and
     implementation of the BM3D image denoising method", IPOL 2012.
     """
-    return _checked(image, sigma, threshold, profile, channel_axis)
+    return _checked(image, sigma, threshold, profile, channel_axis, schedule)
 
 
 def bm3d_of_part(
@@ -89,12 +92,13 @@ def bm3d_of_part(
     threshold: ArrayLike = 2.7,
     profile: Literal["normal", "fast"] | Profile = "normal",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     """`bm3d` of the upper left part of an image, of a height and width that may be traced.
 
     Neither may be below that of the window, 39. Beyond the part the result means nothing.
     """
-    return _checked(image, sigma, threshold, profile, channel_axis, extent)
+    return _checked(image, sigma, threshold, profile, channel_axis, schedule, extent)
 
 
 def _checked(
@@ -103,12 +107,14 @@ def _checked(
     threshold: Any,
     profile: Any,
     channel_axis: int | None,
+    schedule: Schedule | None,
     extent: ArrayLike | None = None,
 ) -> Array:
+    check_schedule(schedule)
     image, sigma, profile = check_group_input(image, sigma, profile, _PROFILES, channel_axis)
     threshold = check_positive_scalar(threshold, name="threshold")
     _check_powers_of_two(profile)
-    denoise = partial(_bm3d, threshold, profile, extent=extent)
+    denoise = partial(_bm3d, threshold, profile, schedule, extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
@@ -122,8 +128,8 @@ def _check_powers_of_two(profile: Profile) -> None:
                 )
 
 
-@partial(jax.jit, static_argnums=(1, 4))
-def _bm3d(threshold, profile, image, sigma, channel_axis, extent=None):
+@partial(jax.jit, static_argnums=(1, 2, 5))
+def _bm3d(threshold, profile, schedule, image, sigma, channel_axis, extent=None):
     axes = len(spatial_shape(image, channel_axis))
     largest = profile.largest_patch(axes)
     decorrelated = decorrelate(image, sigma, channel_axis, largest, threshold)
@@ -131,7 +137,9 @@ def _bm3d(threshold, profile, image, sigma, channel_axis, extent=None):
     # Noise of one strength need not be carried along.
     maps = [variance] if variance.ndim else []
     limit = jnp.square(jnp.asarray(threshold, y.dtype))
-    aggregate = partial(collaborate, window=_taper, members_axis=0, extent=extent)
+    aggregate = partial(
+        collaborate, window=_taper, members_axis=0, extent=extent, schedule=schedule
+    )
     wavelet = separable(biorthogonal_wavelet, each_axis(profile.first.patch_size, axes))
     cosine = separable(dct, each_axis(profile.later.patch_size, axes))
     (pilot,), _ = aggregate(partial(_threshold, wavelet), profile.first, y, [y, *maps], (limit,))

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
 from jaxdenoise._core.safe import positive_floor, safe_sqrt
+from jaxdenoise._core.schedule import Schedule, map_by, scheduled
 from jaxdenoise._core.standard import Standard, standardise
 from jaxdenoise._core.transforms import dct
 
@@ -130,31 +131,45 @@ def collaborate(
     window: Callable[[int], np.ndarray] = np.ones,
     members_axis: int = 1,
     extent: Array | None = None,
-) -> tuple[Array, Array]:
+    schedule: Schedule | None,
+) -> tuple[Array, list[Array]]:
     """Match on the first channel of `guide`, then filter the groups of every channel.
 
     `planes` are arrays (C, *spatial) of which `shrink` gets the groups; `limits` are as in `match`,
-    the rest as in `filter_groups` and in `Grid`. Returns the averages of the estimates and extras
-    of `shrink`, (K, C, *spatial) and (E, C, *spatial).
+    the rest as in `filter_groups` and in `Grid`. Returns the averages of the estimates of `shrink`,
+    (K, C, *spatial), and of each of its extras, (C, *spatial).
     """
-    grid = Grid.of(guide.shape[1:], sizes, extent)
-    # A tiny image has few candidates; a power of two of them suits the Haar transform.
-    members = min(sizes.group_size, 2 ** (grid.fewest_candidates.bit_length() - 1))
-    matches = match(guide[:1], grid, members, limits)
 
-    def of_channel(planes: list[Array]) -> tuple[Array, Array]:
-        return filter_groups(
-            shrink,
-            jnp.stack(planes),
-            grid,
-            matches,
-            shared,
-            window=window,
-            members_axis=members_axis,
-        )
+    def work(
+        guide: Array,
+        planes: list[Array],
+        shared: tuple[Array, ...],
+        limits: Array | None,
+        extent: Array | None,
+        *,
+        schedule: Schedule,
+    ) -> tuple[Array, list[Array]]:
+        grid = Grid.of(guide.shape[1:], sizes, extent, schedule)
+        # A tiny image has few candidates; a power of two of them suits the Haar transform.
+        members = min(sizes.group_size, 2 ** (grid.fewest_candidates.bit_length() - 1))
+        matches = match(guide[:1], grid, members, limits, schedule=schedule)
 
-    images, extras = lax.map(of_channel, planes)
-    return jnp.swapaxes(images, 0, 1), jnp.swapaxes(extras, 0, 1)
+        def of_channel(planes: list[Array]) -> tuple[Array, list[Array]]:
+            return filter_groups(
+                shrink,
+                jnp.stack(planes),
+                grid,
+                matches,
+                shared,
+                window=window,
+                members_axis=members_axis,
+                schedule=schedule,
+            )
+
+        images, extras = map_by(of_channel, planes, schedule.channels)
+        return jnp.swapaxes(images, 0, 1), extras
+
+    return scheduled(work)(guide, planes, shared, limits, extent, schedule=schedule)
 
 
 def own_noise(removed: Array, variance: Array, members_axis: int = 1) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from jaxdenoise._core.grid import GroupSizes
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise.groups.collaborate import collaborate, own_noise
 from jaxdenoise.groups.profile import Profile
 from jaxdenoise.groups.trace import Combined
@@ -39,6 +40,7 @@ def combine_all(
     guide: Array,
     *planes: Array,
     mapped: bool,
+    schedule: Schedule | None,
     extent: Array | None = None,
 ) -> Pass:
     """One pass over all groups of `planes`, the last of which is the variance of the noise.
@@ -46,7 +48,9 @@ def combine_all(
     `mapped` if that differs among pixels.
     """
     shrink = partial(_shrink, combine, mapped)
-    (x,), (noise, gain) = collaborate(shrink, sizes, guide, [*planes], extent=extent)
+    (x,), (noise, gain) = collaborate(
+        shrink, sizes, guide, [*planes], extent=extent, schedule=schedule
+    )
     return Pass(x, noise, gain)
 
 

@@ -10,12 +10,13 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_share
+from jaxdenoise._core.checks import check_schedule, check_share
 from jaxdenoise._core.grid import GroupSizes, each_axis
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.patches import reflected_to
 from jaxdenoise._core.planes import from_planes, map_to_planes, spatial_axes, to_planes
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise.groups.collaborate import (
     channel_by_channel,
     collaborate,
@@ -56,6 +57,7 @@ def robust_subspace(
     outlier_rate: ArrayLike | None = None,
     profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Non-local subspace learning for Gaussian noise with outliers, and for missing pixels.
 
@@ -116,6 +118,7 @@ def robust_subspace(
     - `profile`: `"fast"`, `"best"` or a `Profile`, as in `subspace`, with two more passes.
     - `channel_axis`: the axis of the channels, `None` for grey. Outliers are found in each channel
         for itself, and channels are decorrelated, matched and filtered as in `subspace`.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units; under `jit`, NaN if a channel has no known
     pixel or a parameter is not valid.
@@ -128,7 +131,7 @@ def robust_subspace(
     unification of line processes, outlier rejection, and robust statistics with applications in
     early vision", IJCV 1996 (the weights of outliers). The rest is this package's own.
     """
-    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis)[0]
+    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis, schedule)[0]
 
 
 def detect_outliers(
@@ -139,6 +142,7 @@ def detect_outliers(
     outlier_rate: ArrayLike | None = None,
     profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     """The probability that a pixel is an outlier, after the last pass of `robust_subspace`.
 
@@ -150,7 +154,7 @@ def detect_outliers(
 
     **Raises:** as `robust_subspace`.
     """
-    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis)[1]
+    return _checked(image, sigma, mask, outlier_rate, profile, channel_axis, schedule)[1]
 
 
 def _checked(
@@ -160,9 +164,11 @@ def _checked(
     outlier_rate: Any,
     profile: Any,
     channel_axis: int | None,
+    schedule: Schedule | None,
 ) -> tuple[Array, Array]:
     noise = sigma if isinstance(sigma, Impulse) else None
     sigma = sigma if noise is None else noise.sigma
+    check_schedule(schedule)
     image, sigma, profile = check_group_input(image, sigma, profile, PROFILES, channel_axis)
     if outlier_rate is not None:
         outlier_rate = check_share(outlier_rate, name="outlier_rate")
@@ -173,7 +179,7 @@ def _checked(
     if mask is not None:
         image = without_masked(image, mask, channel_axis)
         check_known(image, channel_axis)
-    denoise = partial(_robust, profile, outlier_rate, noise)
+    denoise = partial(_robust, profile, schedule, outlier_rate, noise)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
@@ -195,8 +201,8 @@ class _Seen(NamedTuple):
         return log_odds_given(self.y, self.known, p, self.rate)
 
 
-@partial(jax.jit, static_argnums=(0, 5))
-def _robust(profile, outlier_rate, noise, image, sigma, channel_axis):
+@partial(jax.jit, static_argnums=(0, 1, 6))
+def _robust(profile, schedule, outlier_rate, noise, image, sigma, channel_axis):
     planes = to_planes(image, channel_axis)
     rate = None if outlier_rate is None else jnp.asarray(outlier_rate, planes.dtype)
     known = plausible(planes)
@@ -222,7 +228,7 @@ def _robust(profile, outlier_rate, noise, image, sigma, channel_axis):
     known = reflected_to(known, largest)
     model = None if noise is None else impulse_log_odds(decorrelated, known, noise)
     seen = _Seen(y, variance, known, rate, model)
-    x, p = _passes(seen, _vote(seen), profile)
+    x, p = _passes(seen, _vote(seen, schedule), profile, schedule)
     p = jnp.where(decorrelated.standard.valid, decorrelated.crop(p), jnp.nan)
     return decorrelated.restore(x), from_planes(p, image, channel_axis)
 
@@ -235,14 +241,15 @@ class _Votes(NamedTuple):
     details: Array  # the share of pixels that have no likes and are no outliers
 
 
-def _vote(seen: _Seen) -> _Votes:
+def _vote(seen: _Seen, schedule: Schedule | None) -> _Votes:
     y, variance, known = seen.y, seen.variance, seen.known
+    aggregate = partial(collaborate, members_axis=0, schedule=schedule)
     ask = partial(vote, each_axis(_VOTE.patch_size, y.ndim - 1))
 
     def again(state: _Votes, _) -> tuple[_Votes, None]:
         planes = [state.z, jnp.where(known, y, state.z), variance, state.log_odds]
         limits = _MOST_DIFFERENT * mix_variances(state.variance)[:1]
-        (x, p, v), _ = collaborate(ask, _VOTE, mix(state.z), planes, limits=limits, members_axis=0)
+        (x, p, v), _ = aggregate(ask, _VOTE, mix(state.z), planes, limits=limits)
         p = or_spot(p, y, variance, state.log_odds)
         p, details = or_neighbour(p, y, x, variance, state.log_odds, state.details)
         log_odds = seen.log_odds(p)
@@ -254,10 +261,12 @@ def _vote(seen: _Seen) -> _Votes:
     return lax.scan(again, start, None, length=_VOTES)[0]
 
 
-def _passes(seen: _Seen, votes: _Votes, profile: Profile) -> tuple[Array, Array]:
+def _passes(
+    seen: _Seen, votes: _Votes, profile: Profile, schedule: Schedule | None
+) -> tuple[Array, Array]:
     """The estimate, in decorrelated channels, and the probabilities of outliers."""
     y, variance = seen.y, seen.variance
-    combine = partial(combine_all, mapped=True)
+    combine = partial(combine_all, mapped=True, schedule=schedule)
 
     def weigh(found: Pass, log_odds: Array, details: Array) -> tuple[Array, ...]:
         x = unmix(found.estimate)

@@ -9,9 +9,10 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_positive_scalar
+from jaxdenoise._core.checks import check_positive_scalar, check_schedule
 from jaxdenoise._core.planes import from_planes, spatial_shape
 from jaxdenoise._core.safe import safe_sqrt
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate
 from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, combine_all, shares_of_noise
 from jaxdenoise.groups.profile import Profile, check_group_input
@@ -25,6 +26,7 @@ def subspace(
     strength: ArrayLike = 1.0,
     profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""Non-local subspace learning: similar patches, combined to minimise the trace functional.
 
@@ -60,6 +62,7 @@ def subspace(
     - `channel_axis`: the axis of the channels, `None` for grey. Channels are decorrelated by an
         orthonormal transform (for three of them the opponent colours), matched on their mean and
         filtered one by one.
+    - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
     **Returns:** an image of the same shape and units.
 
@@ -70,7 +73,7 @@ def subspace(
     for image denoising: the NL-Ridge approach", ICIP 2022; "Linear combinations of patches are
     unreasonably effective for single-image denoising", IEEE TIP 2024 (several passes).
     """
-    return _checked(image, sigma, strength, profile, channel_axis)[0]
+    return _checked(image, sigma, strength, profile, channel_axis, schedule)[0]
 
 
 def degrees_of_freedom(
@@ -79,6 +82,7 @@ def degrees_of_freedom(
     *,
     profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     r"""How much of a patch's estimate in the last pass of `subspace` is owed to that patch itself.
 
@@ -93,7 +97,7 @@ def degrees_of_freedom(
 
     **Raises:** as `subspace`.
     """
-    return _checked(image, sigma, 1.0, profile, channel_axis)[1]
+    return _checked(image, sigma, 1.0, profile, channel_axis, schedule)[1]
 
 
 def subspace_of_part(
@@ -104,12 +108,13 @@ def subspace_of_part(
     strength: ArrayLike = 1.0,
     profile: Literal["fast", "best"] | Profile = "fast",
     channel_axis: int | None = None,
+    schedule: Schedule | None = None,
 ) -> Float[Array, "..."]:
     """`subspace` of the upper left part of an image, of a height and width that may be traced.
 
     Neither may be below that of the window, 37 or 49. Beyond the part the result means nothing.
     """
-    return _checked(image, sigma, strength, profile, channel_axis, extent)[0]
+    return _checked(image, sigma, strength, profile, channel_axis, schedule, extent)[0]
 
 
 def _checked(
@@ -118,16 +123,18 @@ def _checked(
     strength: Any,
     profile: Any,
     channel_axis: int | None,
+    schedule: Schedule | None,
     extent: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
+    check_schedule(schedule)
     image, sigma, profile = check_group_input(image, sigma, profile, PROFILES, channel_axis)
     strength = check_positive_scalar(strength, name="strength")
-    denoise = partial(_subspace, strength, profile, extent=extent)
+    denoise = partial(_subspace, strength, profile, schedule, extent=extent)
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
-@partial(jax.jit, static_argnums=(1, 4))
-def _subspace(strength, profile, image, sigma, channel_axis, extent=None):
+@partial(jax.jit, static_argnums=(1, 2, 5))
+def _subspace(strength, profile, schedule, image, sigma, channel_axis, extent=None):
     largest = profile.largest_patch(len(spatial_shape(image, channel_axis)))
     decorrelated = decorrelate(image, sigma, channel_axis, largest, strength)
     y, variance = decorrelated.planes, decorrelated.variance
@@ -135,7 +142,7 @@ def _subspace(strength, profile, image, sigma, channel_axis, extent=None):
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = jnp.zeros_like(y) + variance * jnp.square(jnp.asarray(strength, y.dtype))
 
-    combine = partial(combine_all, mapped=mapped, extent=extent)
+    combine = partial(combine_all, mapped=mapped, extent=extent, schedule=schedule)
     pilot, _, gain = combine(combine_by_sure, profile.first, y, y, variance)
 
     def again(state: tuple, tau: Array) -> tuple[tuple, None]:

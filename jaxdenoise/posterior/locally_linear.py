@@ -11,10 +11,11 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_image, check_positive_scalar, check_sizes
+from jaxdenoise._core.checks import check_image, check_positive_scalar, check_schedule, check_sizes
 from jaxdenoise._core.planes import as_float, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import huber
+from jaxdenoise._core.schedule import Schedule
 from jaxdenoise._core.steering_metric import steering_metric
 from jaxdenoise._core.symmetric import dot, pairs_of_axes, solve
 from jaxdenoise._core.tiles import crop, map_tiles
@@ -68,6 +69,7 @@ class LocallyLinear(Prior):
     radius: tuple[int, ...] = field(metadata={"static": True})
     shape: tuple[int, ...] = field(metadata={"static": True})
     channel_axis: int | None = field(default=None, metadata={"static": True})
+    schedule: Schedule | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def learn(
@@ -80,6 +82,7 @@ class LocallyLinear(Prior):
         window_size: int | tuple[int, ...] | None = None,
         patch_size: int | tuple[int, ...] | None = None,
         channel_axis: int | None = None,
+        schedule: Schedule | None = None,
     ) -> "LocallyLinear":
         """Weigh the neighbours of every pixel by a pilot, an estimate of the image.
 
@@ -93,10 +96,13 @@ class LocallyLinear(Prior):
             each. Default 7 and 5, in a volume 5 and 3. The prior holds a number for every pixel of
             every window.
         - `channel_axis`: the axis of the channels, which are decorrelated; `None` for grey.
+        - `schedule`: how the work is cut, also that of the energy, a `Schedule`. Default: that of
+            the platform.
 
         **Raises:** `ValueError` for wrong shapes or sizes, pixels that are not finite, numbers that
             are not positive.
         """
+        check_schedule(schedule)
         check_image(pilot, channel_axis=channel_axis, ndim=(2, 3), name="pilot")
         check_noise(pilot, noise, name="pilot")
         check_positive_scalar(delta, name="delta")
@@ -109,7 +115,7 @@ class LocallyLinear(Prior):
             )
         )
         noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
-        return _learn(pilot, noise, delta, tolerance, window, patch, channel_axis)
+        return _learn(pilot, noise, delta, tolerance, window, patch, channel_axis, schedule)
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
@@ -125,7 +131,10 @@ def _energy(prior: LocallyLinear, image: ArrayLike) -> Array:
         return lax.map(lambda plane: _deviation(plane, weights, prior.radius, delta), tile)
 
     delta, weights = jnp.asarray(prior.delta, u.dtype), prior.weights.astype(u.dtype)
-    return jnp.sum(map_tiles(of_tile, u, prior.radius, (delta,), of_core=weights))
+    energies = map_tiles(
+        of_tile, u, prior.radius, (delta,), schedule=prior.schedule, of_core=weights
+    )
+    return jnp.sum(energies)
 
 
 def _deviation(u: Array, weights: Array, radius: tuple[int, ...], delta: Array) -> Array:
@@ -166,8 +175,8 @@ def _deviation(u: Array, weights: Array, radius: tuple[int, ...], delta: Array) 
     return window_sums(cost, [u], radius, weights)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6))
-def _learn(pilot, noise, delta, tolerance, window_size, patch_size, channel_axis):
+@partial(jax.jit, static_argnums=(4, 5, 6, 7))
+def _learn(pilot, noise, delta, tolerance, window_size, patch_size, channel_axis, schedule):
     axes = coordinates(noise, as_float(pilot))
     planes = mix(to_planes(axes.of_pilot(as_float(pilot)), channel_axis))
     dtype = planes.dtype
@@ -198,5 +207,6 @@ def _learn(pilot, noise, delta, tolerance, window_size, patch_size, channel_axis
         return weights / jnp.maximum(jnp.sum(weights, axis=0), 1e-3)[None]
 
     halo = [p + r for p, r in zip(patch, radius, strict=True)]
-    weights = map_tiles(weigh, jnp.concatenate([planes[:1], metric]), halo, (tolerance,))
-    return LocallyLinear(weights, delta, axes, radius, jnp.shape(pilot), channel_axis)
+    fields = jnp.concatenate([planes[:1], metric])
+    weights = map_tiles(weigh, fields, halo, (tolerance,), schedule=schedule)
+    return LocallyLinear(weights, delta, axes, radius, jnp.shape(pilot), channel_axis, schedule)

@@ -7,17 +7,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxdenoise._core.checks import check_count, check_image, check_positive_scalar
+from jaxdenoise._core.checks import check_count, check_image, check_positive_scalar, check_schedule
 from jaxdenoise._core.grid import Grid, GroupSizes, each_axis, gather
 from jaxdenoise._core.inverse import spd_inverse
 from jaxdenoise._core.parallel import map_pieces
 from jaxdenoise._core.patches import match, reflected_to
 from jaxdenoise._core.planes import as_float, spatial_shape, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
+from jaxdenoise._core.schedule import Schedule, map_by, scheduled
 from jaxdenoise.groups.collaborate import mix, mix_variances
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
@@ -68,6 +69,7 @@ class TracePrior(Prior):
         stride: int = 3,
         window_size: int = 37,
         channel_axis: int | None = None,
+        schedule: Schedule | None = None,
     ) -> "TracePrior":
         """Learn means and subspaces from a pilot, an estimate of the image.
 
@@ -80,10 +82,12 @@ class TracePrior(Prior):
         - `patch_size`, `members`, `stride`, `window_size`: pixels of a patch's side, patches of a
             group, pixels between references and of the window's side.
         - `channel_axis`: the axis of the channels, which are decorrelated; `None` for grey.
+        - `schedule`: how the work is cut, a `Schedule`. Default: that of the platform.
 
         **Raises:** `ValueError` for wrong shapes or sizes, pixels that are not finite, an epsilon
             that is not positive.
         """
+        check_schedule(schedule)
         check_image(pilot, channel_axis=channel_axis, name="pilot")
         check_noise(pilot, noise, name="pilot")
         check_positive_scalar(floor, name="floor")
@@ -92,7 +96,7 @@ class TracePrior(Prior):
         check_count(window_size, name="window_size")
         noise = noise if isinstance(noise, NoiseModel) else Gaussian(noise)
         sizes = GroupSizes(patch_size, members, stride, window_size)
-        return _learn(pilot, noise, floor, sizes, channel_axis)
+        return _learn(pilot, noise, floor, sizes, channel_axis, schedule)
 
     def energy(self, image: ArrayLike) -> Float[Array, ""]:
         """E(x) of an image of the pilot's shape."""
@@ -104,15 +108,27 @@ class TracePrior(Prior):
         return jnp.sum(_half_quadratic(precision, deviation) @ shares)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
-def _learn(pilot, noise, floor, sizes, channel_axis):
+@partial(jax.jit, static_argnums=(3, 4, 5))
+def _learn(pilot, noise, floor, sizes, channel_axis, schedule):
     axes = coordinates(noise, as_float(pilot))
     spatial = spatial_shape(pilot, channel_axis)
     patch = each_axis(sizes.patch_size, len(spatial))
     grid = Grid.of(tuple(map(max, spatial, patch)), sizes)
     u = _planes(axes.of_pilot(as_float(pilot)), channel_axis, grid)
+    mean, covariance = scheduled(partial(_moments, sizes))(u, schedule=schedule)
+    variance = axes.variance(noise, as_float(pilot))
+    variance = mix_variances(to_planes(variance, channel_axis))
+    variance = _references(reflected_to(variance, grid.patch_size), grid)
+    left = jnp.asarray(floor, u.dtype) * jnp.mean(variance, axis=2)[..., None, None]
+    precision = spd_inverse(covariance + left * jnp.eye(mean.shape[2], dtype=u.dtype)[None, None])
+    return TracePrior(mean, precision, axes, grid, jnp.shape(pilot), channel_axis)
+
+
+def _moments(sizes: GroupSizes, u: Array, *, schedule: Schedule) -> tuple[Array, Array]:
+    """Mean and covariance of the patches of every group, (channels, groups, ...)."""
+    grid = Grid.of(u.shape[1:], sizes, schedule=schedule)
     members = min(sizes.group_size, grid.fewest_candidates)
-    matches = match(u[:1], grid, members)
+    matches = match(u[:1], grid, members, schedule=schedule)
     offsets, references = jnp.asarray(grid.offsets), jnp.asarray(grid.corners_in_tile)[:, None]
 
     def in_tile(tile: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -125,16 +141,11 @@ def _learn(pilot, noise, floor, sizes, channel_axis):
             x = group - mean[:, None]
             return mean, x.mT @ x / members
 
-        return lax.map(of_plane, pixels)
+        return map_by(of_plane, pixels, schedule.channels)
 
-    of_tiles = map_pieces(in_tile, (grid.cut(u), matches))
+    of_tiles = map_pieces(in_tile, (grid.cut(u), matches), schedule=schedule)
     mean, covariance = (jax.vmap(grid.in_raster_order, in_axes=1)(x) for x in of_tiles)
-    variance = axes.variance(noise, as_float(pilot))
-    variance = mix_variances(to_planes(variance, channel_axis))
-    variance = _references(reflected_to(variance, grid.patch_size), grid)
-    left = jnp.asarray(floor, u.dtype) * jnp.mean(variance, axis=2)[..., None, None]
-    precision = spd_inverse(covariance + left * jnp.eye(mean.shape[2], dtype=u.dtype)[None, None])
-    return TracePrior(mean, precision, axes, grid, jnp.shape(pilot), channel_axis)
+    return mean, covariance
 
 
 def _planes(u: Array, channel_axis: int | None, grid: Grid) -> Array:

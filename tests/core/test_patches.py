@@ -1,19 +1,28 @@
 """Groups of patches beside slow, obvious loops."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxdenoise._core import grid as grids
-from jaxdenoise._core import patches
 from jaxdenoise._core.grid import Grid, GroupSizes
-from jaxdenoise._core.patches import filter_groups, match, reflected_to
+from jaxdenoise._core.patches import filter_groups as filter_by_schedule
+from jaxdenoise._core.patches import match as match_by_schedule
+from jaxdenoise._core.patches import reflected_to
+from tests.schedules import TINY
+
+# Tiles of few references, in chunks that do not divide them.
+SCHEDULE = TINY._replace(references=9, groups=5)
+match = partial(match_by_schedule, schedule=SCHEDULE)
+filter_groups = partial(filter_by_schedule, schedule=SCHEDULE)
 
 
 def grid_of(shape: tuple[int, int], patch_size: int, stride: int, window_size: int) -> Grid:
-    return Grid.of(shape, GroupSizes(patch_size, 1, stride, window_size))
+    sizes = GroupSizes(patch_size, 1, stride, window_size)
+    return Grid.of(shape, sizes, schedule=SCHEDULE)
 
 
 GRIDS = {
@@ -23,12 +32,6 @@ GRIDS = {
     "a row of patches": grid_of((5, 20), 5, 4, 7),
     "window larger than the image": grid_of((12, 10), 3, 2, 51),
 }
-
-
-@pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(grids, "_TILE", (3, 4))
-    monkeypatch.setattr(patches, "_CHUNK", 5)
 
 
 @pytest.fixture(params=GRIDS.values(), ids=GRIDS.keys())

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from jaxdenoise._core import tiles, window
+from jaxdenoise._core.schedule import CPU
+from tests.schedules import TINY
 
 
 def test_symmetric_sums_equal_the_full_loop(rng):
@@ -41,24 +43,23 @@ def test_mirror_is_numpys_reflection(size):
 
 @pytest.mark.parametrize("spatial", [(7, 9), (700, 1100), (1, 1), (5, 40, 300), (2, 2, 2)])
 def test_tiles_cover_the_image_with_little_waste(spatial):
-    core = tiles.tile_shape(spatial)
+    core = tiles.tile_shape(spatial, CPU)
     counts = [-(-n // t) for n, t in zip(spatial, core, strict=True)]
     covered = np.multiply(counts, core)
     assert (covered >= spatial).all()
     assert (covered - spatial < counts).all()
-    assert np.prod(core) <= 1.2 * tiles._AREA[len(spatial)]
+    assert np.prod(core) <= 1.2 * CPU.window_tile(len(spatial))[0]
 
 
-def test_map_tiles_hands_out_mirrored_halos_and_masks(monkeypatch):
-    monkeypatch.setattr(tiles, "_AREA", {2: 20, 3: 20})
-    monkeypatch.setattr(tiles, "_SIDE", {2: 5, 3: 5})
+def test_map_tiles_hands_out_mirrored_halos_and_masks():
+    schedule = TINY._replace(tile_pixels=20, tile_side=5)
     image = jnp.arange(11.0 * 13).reshape(1, 11, 13)
 
     def neighbour(tile, inside):
         assert tile.shape[1:] == inside.shape
         return jnp.stack([tile[0, 1:-1, 4:], inside[1:-1, 4:]])
 
-    shifted, inside = tiles.map_tiles(neighbour, image, (1, 2))
+    shifted, inside = tiles.map_tiles(neighbour, image, (1, 2), schedule=schedule)
     padded = np.pad(image[0], ((0, 0), (0, 2)), mode="reflect")
     np.testing.assert_array_equal(shifted, padded[:, 2:])
     np.testing.assert_array_equal(inside, np.broadcast_to(np.arange(13) < 11, (11, 13)))

@@ -9,6 +9,7 @@ import pytest
 import jaxdenoise as jd
 from jaxdenoise._core.grid import Grid
 from jaxdenoise._core.patches import match
+from tests.schedules import SEVERAL, TINY
 
 SIGMA = 0.1
 CUBES = jd.Profile(jd.GroupSizes(4, 8, 3, 7), jd.GroupSizes(3, 16, 2, 7))
@@ -48,8 +49,13 @@ def test_matches_are_the_nearest_of_all(spatial):
     d = len(spatial)
     members, reach = 3, 2
     sizes = jd.GroupSizes(tuple(2 + k % 2 for k in range(d)), members, 2, 2 * reach + 1)
-    grid = Grid.of(spatial, sizes)
-    matches = jax.jit(lambda guide: grid.in_raster_order(match(guide, grid, members)))(guide)
+    grid = Grid.of(spatial, sizes, schedule=SEVERAL)
+
+    @jax.jit
+    def of_references(guide):
+        return grid.in_raster_order(match(guide, grid, members, schedule=SEVERAL))
+
+    matches = of_references(guide)
     corners = list(map(tuple, grid.corners.tolist()))
     assert corners == sorted(set(corners))
     patches = np.lib.stride_tricks.sliding_window_view(guide[0], grid.patch_size)
@@ -112,10 +118,9 @@ def test_colours_of_volumes_by_a_noise_map(noisy):
     assert np.isfinite(out).all()
 
 
-def test_tiles_of_volumes_leave_no_seam(noisy, small_tiles):
+def test_tiles_of_volumes_leave_no_seam(noisy):
     whole = jd.subspace(noisy, SIGMA, profile=CUBES)
-    with small_tiles():
-        tiled = jd.subspace(noisy, SIGMA, profile=CUBES)
+    tiled = jd.subspace(noisy, SIGMA, profile=CUBES, schedule=TINY)
     np.testing.assert_allclose(tiled, whole, atol=1e-10)
 
 

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 
 import jaxdenoise as jd
+from tests.schedules import TINY
 
 SIGMA = 0.1
 PRIORS = {
-    "trace": lambda pilot: jd.TracePrior.learn(
-        pilot, SIGMA, patch_size=3, members=6, stride=2, window_size=7
+    "trace": lambda pilot, **schedule: jd.TracePrior.learn(
+        pilot, SIGMA, patch_size=3, members=6, stride=2, window_size=7, **schedule
     ),
-    "locally linear": lambda pilot: jd.LocallyLinear.learn(
-        pilot, SIGMA, window_size=5, patch_size=3
+    "locally linear": lambda pilot, **schedule: jd.LocallyLinear.learn(
+        pilot, SIGMA, window_size=5, patch_size=3, **schedule
     ),
 }
 
@@ -28,16 +29,17 @@ def image(pilot) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", PRIORS)
-def test_tiles_and_devices_change_nothing(name, pilot, image, small_tiles):
+def test_tiles_and_devices_change_nothing(name, pilot, image):
     """Neither the prior, its arrays in the same order, nor its energy and gradient."""
 
-    def evaluate(pilot, image):
-        prior = PRIORS[name](pilot)
+    def evaluate(pilot, image, schedule):
+        prior = PRIORS[name](pilot, schedule=schedule)
         return prior, *jax.value_and_grad(prior.energy)(image)
 
-    whole = jax.jit(evaluate)(pilot, image)
-    with small_tiles():
-        results = jax.jit(evaluate)(pilot, image), jd.shard(jax.jit(evaluate))(pilot, image)
+    evaluate = jax.jit(evaluate, static_argnames="schedule")
+    whole = evaluate(pilot, image, schedule=None)
+    shared = jd.shard(evaluate)
+    results = evaluate(pilot, image, schedule=TINY), shared(pilot, image, schedule=TINY)
     for result in results:
         for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(whole), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
