@@ -52,17 +52,29 @@ def shard(
         raise TypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}")
     devices = jax.devices() if mesh is None else mesh.devices.ravel().tolist()
     flat = Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
-    whole, shared = PartitionSpec(), PartitionSpec(_AXIS)
+    return _share_batch(denoiser, flat) if batch else _share_tiles(denoiser, flat)
+
+
+def _share_tiles(denoiser: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """The image is everywhere; `map_pieces` finds the mesh in the context."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
 
     def on_tiles(image: ArrayLike, *arguments: Any, **parameters: Any) -> Any:
         # Only what may be committed to one device: numbers stay, for the denoiser to check.
-        image = jax.device_put(image, NamedSharding(flat, whole))
+        image = jax.device_put(image, everywhere)
         arguments, parameters = jax.tree.map(
-            lambda x: jax.device_put(x, NamedSharding(flat, whole)) if isinstance(x, Array) else x,
+            lambda x: jax.device_put(x, everywhere) if isinstance(x, Array) else x,
             (arguments, parameters),
         )
-        with jax.sharding.use_abstract_mesh(flat.abstract_mesh):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return denoiser(image, *arguments, **parameters)
+
+    return on_tiles
+
+
+def _share_batch(denoiser: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """Every device has some of the images, and works on one after the other."""
+    whole, shared = PartitionSpec(), PartitionSpec(_AXIS)
 
     @partial(jax.jit, static_argnames="parameters")
     def on_images(arguments: tuple, arrays: dict, parameters: tuple) -> Any:
@@ -79,9 +91,8 @@ def shard(
             return lax.map(one, [a for a, along in zip(arguments, split, strict=True) if along])
 
         specs = tuple(shared if along else whole for along in split)
-        return jax.shard_map(own, mesh=flat, in_specs=(specs, whole), out_specs=shared)(
-            arguments, arrays
-        )
+        each = jax.shard_map(own, mesh=mesh, in_specs=(specs, whole), out_specs=shared)
+        return each(arguments, arrays)
 
     def on_batch(images: ArrayLike, *arguments: Any, **parameters: Any) -> Any:
         every = [a if np.ndim(a) == 0 else jnp.asarray(a) for a in (images, *arguments)]
@@ -90,16 +101,16 @@ def shard(
             raise ValueError(
                 f"images and arguments of a batch must be equally many, got {sorted(lengths)}"
             )
-        if (length := lengths.pop()) % len(devices):
+        if (length := lengths.pop()) % mesh.size:
             raise ValueError(
-                f"a batch of {length} images cannot be shared evenly by {len(devices)} devices"
+                f"a batch of {length} images cannot be shared evenly by {mesh.size} devices"
             )
         every = tuple(
-            jax.device_put(a, NamedSharding(flat, shared if np.ndim(a) else whole)) for a in every
+            jax.device_put(a, NamedSharding(mesh, shared if np.ndim(a) else whole)) for a in every
         )
         arrays = {k: v for k, v in parameters.items() if isinstance(v, Array | np.ndarray)}
         others = tuple((k, v) for k, v in parameters.items() if k not in arrays)
-        with jax.sharding.use_abstract_mesh(flat.abstract_mesh):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return on_images(every, arrays, others)
 
-    return on_batch if batch else on_tiles
+    return on_batch

@@ -53,6 +53,26 @@ def test_files_fit_one_sitting(path):
     assert path.stem not in {"utils", "helpers", "common", "misc"}
 
 
+def lines_of_code(function: ast.FunctionDef) -> int:
+    """Without docstring, comments and blank lines."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    nodes = [node for part in (function.args, *body) for node in ast.walk(part)]
+    lines = {
+        line
+        for node in nodes
+        if hasattr(node, "lineno")
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    return len(lines)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_are_short(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert lines_of_code(node) <= 60, f"{path}: {node.name}"
+
+
 def test_public_door_is_alphabetical_and_nothing_else():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     statements = tree.body[1:]

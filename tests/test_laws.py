@@ -10,10 +10,10 @@ import numpy as np
 import optax
 import pytest
 from jax.sharding import Mesh, PartitionSpec
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
 from tests.denoisers import DENOISERS, Entry
+from tests.gradients import check_grads
 from tests.schedules import SEVERAL, TINY
 
 SIGMA = 0.1
@@ -50,7 +50,7 @@ def test_signature_is_image_sigma_then_keywords(entry):
     parameters = list(inspect.signature(getattr(jd, entry.method)).parameters.values())
     assert [p.name for p in parameters[:2]] == ["image", "sigma"]
     assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[2:])
-    assert parameters[-1].name == "channel_axis"
+    assert [p.name for p in parameters[-2:]] == ["channel_axis", "schedule"]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])

@@ -22,6 +22,71 @@ PARAMETERS = (
 )
 
 
+SplitArgument = Annotated[
+    Path,
+    typer.Argument(metavar="SPLIT", parser=file_name, help="The folder that split filled."),
+]
+TaskOption = Annotated[str, typer.Option(help="segment | denoise")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="unet | fcn32s | dncnn; by default unet, to denoise dncnn.", show_default=False
+    ),
+]
+InputsOption = Annotated[str, typer.Option(help="The folder of inputs.")]
+TargetsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The folder of targets; by default masks, to denoise none.", show_default=False
+    ),
+]
+AddNoiseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="S|LOW,HIGH",
+        help="Add Gaussian noise of this standard deviation, in the units of the files, to "
+        "inputs; of one between two.",
+        show_default=False,
+    ),
+]
+SigmaOption = Annotated[
+    str, typer.Option(help="Of the noise that inputs have, in the units of the files, or auto.")
+]
+ThroughOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METHOD",
+        help="Put a denoiser in front of the segmenter, and train it too.",
+        show_default=False,
+    ),
+]
+MonitorOption = Annotated[
+    str | None,
+    typer.Option(
+        help="By what epochs are judged: val_loss, val_dice (the default), val_accuracy; to "
+        "denoise val_loss (the default), val_gain.",
+        show_default=False,
+    ),
+]
+ModeOption = Annotated[
+    str | None, typer.Option(help="min | max: what is better.", show_default=False)
+]
+PatienceOption = Annotated[
+    int, typer.Option(min=0, help="Epochs in a row without improvement before it stops.")
+]
+MinDeltaOption = Annotated[
+    float, typer.Option(min=0, help="What is not more than this is no improvement.")
+]
+EpochsOption = Annotated[
+    int, typer.Option(min=1, help="At most; they cannot be changed once a run is begun.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="A setting of those below; repeat it for more."),
+]
+
+
 def with_recipe(command: Callable[..., None]) -> Callable[..., None]:
     """A command that gets its SPLIT and, of many options, one recipe."""
     own = inspect.signature(command, eval_str=True).parameters
@@ -46,70 +111,22 @@ def with_recipe(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _recipe(
-    data: Annotated[
-        Path,
-        typer.Argument(metavar="SPLIT", parser=file_name, help="The folder that split filled."),
-    ],
+    data: SplitArgument,
     *,
-    task: Annotated[str, typer.Option(help="segment | denoise")] = "segment",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="unet | fcn32s | dncnn; by default unet, to denoise dncnn.", show_default=False
-        ),
-    ] = None,
-    inputs: Annotated[str, typer.Option(help="The folder of inputs.")] = "frames",
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            help="The folder of targets; by default masks, to denoise none.", show_default=False
-        ),
-    ] = None,
-    add_noise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="S|LOW,HIGH",
-            help="Add Gaussian noise of this standard deviation, in the units of the files, to "
-            "inputs; of one between two.",
-            show_default=False,
-        ),
-    ] = None,
-    sigma: Annotated[
-        str, typer.Option(help="Of the noise that inputs have, in the units of the files, or auto.")
-    ] = "auto",
-    through: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METHOD",
-            help="Put a denoiser in front of the segmenter, and train it too.",
-            show_default=False,
-        ),
-    ] = None,
-    monitor: Annotated[
-        str | None,
-        typer.Option(
-            help="By what epochs are judged: val_loss, val_dice (the default), val_accuracy; to "
-            "denoise val_loss (the default), val_gain.",
-            show_default=False,
-        ),
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="min | max: what is better.", show_default=False)
-    ] = None,
-    patience: Annotated[
-        int, typer.Option(min=0, help="Epochs in a row without improvement before it stops.")
-    ] = 3,
-    min_delta: Annotated[
-        float, typer.Option(min=0, help="What is not more than this is no improvement.")
-    ] = 0.001,
-    epochs: Annotated[
-        int, typer.Option(min=1, help="At most; they cannot be changed once a run is begun.")
-    ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting of those below; repeat it for more."),
-    ] = None,
+    task: TaskOption = "segment",
+    model: ModelOption = None,
+    inputs: InputsOption = "frames",
+    targets: TargetsOption = None,
+    add_noise: AddNoiseOption = None,
+    sigma: SigmaOption = "auto",
+    through: ThroughOption = None,
+    monitor: MonitorOption = None,
+    mode: ModeOption = None,
+    patience: PatienceOption = 3,
+    min_delta: MinDeltaOption = 0.001,
+    epochs: EpochsOption = 100,
+    seed: SeedOption = 0,
+    param: ParamOption = None,
 ) -> Any:
     from jaxdenoise.learn import Recipe
 

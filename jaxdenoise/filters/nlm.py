@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -111,48 +111,87 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis, schedu
     own = default_h(sigma, len(y), y.ndim - 1, variant) if h is None else standard.strength(h)
     h = positive_floor(own, y)
     radius = clip_radius(window_size, y.shape[1:])
-    reach = tuple(size // 2 for size in patch_size)
     features, squared_difference = scaled_difference(y, h)
     bias = 2 * jnp.square(sigma / h)
     if bias.ndim:
         features, squared_difference = _less_bias(features, squared_difference, bias)
         bias = jnp.zeros((), y.dtype)
-    f = len(features)
-    area = math.prod(map(math.prod, _boxes(patch_size)))
+    weights = _Weights(squared_difference, len(features), patch_size, radius)
+    filtered = _pixelwise if variant == "pixel" else _patchwise
+    return standard.restore(filtered(weights, features, y, bias, schedule))
 
-    def similarity(here: list[Array], there: list[Array], bias: Array) -> Array:
-        distance = _patch_sum(squared_difference(here[:f], there[:f]), patch_size) / area
+
+class _Weights(NamedTuple):
+    """The weights of the pixels in a window, from the differences of patches of the features."""
+
+    squared_difference: Callable[[list[Array], list[Array]], Array]
+    features: int
+    patch_size: tuple[int, ...]
+    radius: tuple[int, ...]
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        return tuple(size // 2 for size in self.patch_size)
+
+    @property
+    def halo(self) -> tuple[int, ...]:
+        return symmetric_halo(self.radius, self.reach)
+
+    def similarity(self, here: list[Array], there: list[Array], bias: Array) -> Array:
+        f, area = self.features, math.prod(map(math.prod, _boxes(self.patch_size)))
+        squares = self.squared_difference(here[:f], there[:f])
+        distance = _patch_sum(squares, self.patch_size) / area
         return jnp.exp(-jnp.square(jnp.maximum(distance - bias, 0)))
 
-    def similarity_sums(tile: Array, values: list[Array], bias: Array) -> list[Array]:
-        biases = jnp.broadcast_to(bias, weight_shape(tile.shape[1:], radius, reach))
+    def sums(self, tile: Array, values: list[Array], bias: Array) -> list[Array]:
+        """sum_j w_ij v_j, that of the pixel itself included, of a tile of the features."""
+        biases = jnp.broadcast_to(bias, weight_shape(tile.shape[1:], self.radius, self.reach))
         sums = symmetric_window_sums(
-            lambda here, there, _: similarity(here, there, biases),
+            lambda here, there, _: self.similarity(here, there, biases),
             [*tile],
             values,
-            radius,
-            reaches=[reach] * f,
+            self.radius,
+            reaches=[self.reach] * self.features,
         )
-        own = (_SELF_WEIGHT * crop(v, symmetric_halo(radius, reach)) for v in values)
+        own = (_SELF_WEIGHT * crop(v, self.halo) for v in values)
         return [s + v for s, v in zip(sums, own, strict=True)]
 
-    def pixelwise(tile: Array, inside: Array, bias: Array) -> Array:
-        *x, total = similarity_sums(tile[:f], [*(v * inside for v in tile[f:]), inside], bias)
+
+def _pixelwise(
+    weights: _Weights, features: Array, y: Array, bias: Array, schedule: Schedule | None
+) -> Array:
+    """The mean of the pixels of the window."""
+    f = len(features)
+
+    def average(tile: Array, inside: Array, bias: Array) -> Array:
+        values = [*(v * inside for v in tile[f:]), inside]
+        *x, total = weights.sums(tile[:f], values, bias)
         return jnp.stack([safe_divide(v, total) for v in x])
 
-    def degree(tile: Array, inside: Array, bias: Array) -> Array:
-        return jnp.stack(similarity_sums(tile, [inside], bias))
+    planes = jnp.concatenate([features, y])
+    return map_tiles(average, planes, weights.halo, (bias,), schedule=schedule)
 
-    def patchwise(tile: Array, inside: Array, bias: Array) -> Array:
+
+def _patchwise(
+    weights: _Weights, features: Array, y: Array, bias: Array, schedule: Schedule | None
+) -> Array:
+    """The mean of the estimates of all patches that hold a pixel."""
+    f, radius, reach, patch_size = len(features), weights.radius, weights.reach, weights.patch_size
+    # One reach for the distance of two patches, one for spreading their weight over them.
+    both = tuple(2 * r for r in reach)
+    halo = symmetric_halo(radius, both)
+
+    def degree(tile: Array, inside: Array, bias: Array) -> Array:
+        return jnp.stack(weights.sums(tile, [inside], bias))
+
+    def average(tile: Array, inside: Array, bias: Array) -> Array:
         values = [*(v * inside for v in tile[f + 1 :]), inside]
-        # One reach for the distance of two patches, one for spreading their weight over them.
-        both = tuple(2 * r for r in reach)
         biases = jnp.broadcast_to(bias, weight_shape(inside.shape, radius, reach))
 
         def weight(here: list[Array], there: list[Array], _) -> Array:
-            return _patch_sum(similarity(here, there, biases) * here[f] * there[f], patch_size)
+            w = weights.similarity(here, there, biases)
+            return _patch_sum(w * here[f] * there[f], patch_size)
 
-        halo = symmetric_halo(radius, both)
         reaches = [*[both] * f, reach]
         sums = symmetric_window_sums(weight, [*tile[: f + 1]], values, radius, reaches)
         own = crop(tile[f], [m - r for m, r in zip(halo, reach, strict=True)])
@@ -160,15 +199,9 @@ def _nlm(image, sigma, h, patch_size, window_size, variant, channel_axis, schedu
         *x, total = (s + own * crop(v, halo) for s, v in zip(sums, values, strict=True))
         return jnp.stack([safe_divide(v, total) for v in x])
 
-    halo = symmetric_halo(radius, reach)
-    if variant == "pixel":
-        x = map_tiles(pixelwise, jnp.concatenate([features, y]), halo, (bias,), schedule=schedule)
-    else:
-        total = map_tiles(degree, features, halo, (bias,), schedule=schedule)
-        planes = jnp.concatenate([features, lax.rsqrt(total), y])
-        both = tuple(2 * r for r in reach)
-        x = map_tiles(patchwise, planes, symmetric_halo(radius, both), (bias,), schedule=schedule)
-    return standard.restore(x)
+    total = map_tiles(degree, features, weights.halo, (bias,), schedule=schedule)
+    planes = jnp.concatenate([features, lax.rsqrt(total), y])
+    return map_tiles(average, planes, halo, (bias,), schedule=schedule)
 
 
 def _less_bias(features: Array, squared_difference: Callable, bias: Array) -> tuple:

@@ -16,6 +16,7 @@ from jaxdenoise._core.checks import (
     check_parameter,
     check_schedule,
 )
+from jaxdenoise._core.differences import forward_difference, pad_axis
 from jaxdenoise._core.iterate import repeat
 from jaxdenoise._core.safe import positive_floor
 from jaxdenoise._core.schedule import Schedule, scheduled
@@ -165,21 +166,15 @@ def _project(dual: Dual, radius: Array) -> Dual:
     return jax.tree.map(lambda plane: plane * shrink, dual)
 
 
-def _pad(x: Array, axis: int, before: int, after: int) -> Array:
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (before, after)
-    return jnp.pad(x, widths)
-
-
 def _ahead(x: Array, axis: int) -> Array:
     """The next pixel along the axis, 0 beyond the border."""
-    return _pad(lax.slice_in_dim(x, 1, x.shape[axis], axis=axis), axis, 0, 1)
+    return pad_axis(lax.slice_in_dim(x, 1, x.shape[axis], axis=axis), axis, 0, 1)
 
 
 def _gradient(x: list[Array]) -> Dual:
     """Forward differences along every spatial axis, 0 across the far border."""
     axes = range(x[0].ndim)
-    return [[_pad(jnp.diff(plane, axis=axis), axis, 0, 1) for plane in x] for axis in axes]
+    return [[forward_difference(plane, axis) for plane in x] for axis in axes]
 
 
 def _divergence(dual: Dual) -> list[Array]:
@@ -187,7 +182,7 @@ def _divergence(dual: Dual) -> list[Array]:
 
     def along(p: Array, axis: int) -> Array:
         inner = lax.slice_in_dim(p, 0, p.shape[axis] - 1, axis=axis)
-        return _pad(inner, axis, 0, 1) - _pad(inner, axis, 1, 0)
+        return pad_axis(inner, axis, 0, 1) - pad_axis(inner, axis, 1, 0)
 
     return [
         functools.reduce(jnp.add, (along(p, axis) for axis, p in enumerate(channel)))

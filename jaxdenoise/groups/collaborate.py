@@ -9,12 +9,12 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from jaxdenoise._core.channels import mix, mix_variances, unmix
 from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.patches import filter_groups, match, reflected_to
 from jaxdenoise._core.safe import positive_floor, safe_sqrt
 from jaxdenoise._core.schedule import Schedule, map_by, scheduled
 from jaxdenoise._core.standard import Standard, standardise
-from jaxdenoise._core.transforms import dct
 
 # Of a noise map, relative to its mean: patches without any noise would weigh infinitely much.
 _LEAST_VARIANCE = 1e-6
@@ -94,30 +94,6 @@ def _below_the_range(sigma: Array, planes: Array) -> Array:
         return sigma
     limit = jnp.maximum(jnp.max(planes) - jnp.min(planes), jnp.min(sigma))
     return jnp.minimum(sigma, lax.stop_gradient(limit))
-
-
-def mix(planes: Array) -> Array:
-    """The image's channels, decorrelated by an orthonormal transform: their DCT."""
-    return _of_channels(dct(len(planes)), planes)
-
-
-def unmix(planes: Array) -> Array:
-    """The inverse of `mix`."""
-    return _of_channels(dct(len(planes)).T, planes)
-
-
-def mix_variances(variances: Array) -> Array:
-    """What `mix` makes of the variances of independent noise in each channel."""
-    return _of_channels(np.square(dct(len(variances))), variances)
-
-
-def unmix_variances(variances: Array) -> Array:
-    """What `unmix` makes of the variances of independent noise in each channel."""
-    return _of_channels(np.square(dct(len(variances))).T, variances)
-
-
-def _of_channels(matrix: np.ndarray, planes: Array) -> Array:
-    return jnp.tensordot(jnp.asarray(matrix, planes.dtype), planes, axes=1, precision="highest")
 
 
 def collaborate(

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxdenoise._core.channels import unmix
 from jaxdenoise._core.planes import spatial_axes
 from jaxdenoise._core.window import run_sum
-from jaxdenoise.groups.collaborate import Decorrelated, unmix
+from jaxdenoise.groups.collaborate import Decorrelated
 from jaxdenoise.groups.outliers import log_odds_of_model
 from jaxdenoise.noise import Impulse
 

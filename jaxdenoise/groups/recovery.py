@@ -180,15 +180,7 @@ def _recover(points, rank, loss, weights, scale, centred, start, iterations, tol
     points = jnp.asarray(points, compute_dtype(points))
     given = jnp.ones_like(points[:, 0]) if weights is None else jnp.asarray(weights, points.dtype)
     given = jnp.where(jnp.any(given > 0), given, 1)
-    counts = given > 0
-
-    def nearest(squares: Array) -> Array:
-        """A quantile of squared distances, of the points that count."""
-        in_order = jnp.sort(jnp.where(counts, squares, jnp.inf))
-        last = jnp.sum(counts, dtype=squares.dtype) - 1
-        place = jnp.minimum(jnp.maximum(_NEAREST * last, _MORE_THAN_RANK * rank), last)
-        return lax.dynamic_index_in_dim(in_order, place.astype(jnp.int32), keepdims=False)
-
+    nearest = partial(_nearest_square, counts=given > 0, rank=rank)
     mean = jnp.median(points, axis=0) if centred else jnp.zeros_like(points[0])
     squares = jnp.sum(jnp.square(points - mean[None]), axis=1)
     info = jnp.finfo(points.dtype)
@@ -213,35 +205,30 @@ def _recover(points, rank, loss, weights, scale, centred, start, iterations, tol
         moved: Any = optax.apply_updates(state.basis, change)
         basis = _orthonormal(moved)
         turned = basis - state.basis @ (state.basis.T @ basis)
-        return _State(
-            basis,
-            a @ points / jnp.sum(a) if centred else state.mean,
-            s2,
-            w,
-            memory,
-            jnp.sum(given * (w * squares + s2 * conjugate(w))),
-            jnp.linalg.norm(turned) <= tolerance,
-            state.iterations + 1,
-        )
+        mean = a @ points / jnp.sum(a) if centred else state.mean
+        objective = jnp.sum(given * (w * squares + s2 * conjugate(w)))
+        converged = jnp.linalg.norm(turned) <= tolerance
+        return _State(basis, mean, s2, w, memory, objective, converged, state.iterations + 1)
 
     def advance(state: _State, _) -> tuple[_State, Array]:
         state = lax.cond(state.converged, lambda state: state, step, state)
         return state, state.objective
 
-    state = _State(
-        basis,
-        mean,
-        jnp.full_like(least, jnp.inf),
-        jnp.ones_like(given),
-        optimizer.init(basis),
-        jnp.zeros_like(least),
-        jnp.zeros((), bool),
-        jnp.zeros((), jnp.int32),
-    )
+    infinite, zero, none = jnp.full_like(least, jnp.inf), jnp.zeros_like(least), jnp.int32(0)
+    memory, weights = optimizer.init(basis), jnp.ones_like(given)
+    state = _State(basis, mean, infinite, weights, memory, zero, jnp.zeros((), bool), none)
     state, objective = lax.scan(advance, state, None, length=iterations)
     return RecoveredSubspace(
         state.basis, state.weights, state.mean, objective, state.converged, state.iterations
     )
+
+
+def _nearest_square(squares: Array, counts: Array, rank: int) -> Array:
+    """A quantile of squared distances, of the points that count."""
+    in_order = jnp.sort(jnp.where(counts, squares, jnp.inf))
+    last = jnp.sum(counts, dtype=squares.dtype) - 1
+    place = jnp.minimum(jnp.maximum(_NEAREST * last, _MORE_THAN_RANK * rank), last)
+    return lax.dynamic_index_in_dim(in_order, place.astype(jnp.int32), keepdims=False)
 
 
 def _split(y: Array, basis: Array) -> tuple[Array, Array]:

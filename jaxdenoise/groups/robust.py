@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,43 +10,24 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from jaxdenoise._core.channels import unmix, unmix_variances
 from jaxdenoise._core.checks import check_schedule, check_share
-from jaxdenoise._core.grid import GroupSizes, each_axis
+from jaxdenoise._core.grid import each_axis
 from jaxdenoise._core.inpaint import inpaint, plausible
 from jaxdenoise._core.patches import reflected_to
 from jaxdenoise._core.planes import from_planes, map_to_planes, spatial_axes, to_planes
-from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise._core.schedule import Schedule
-from jaxdenoise.groups.collaborate import (
-    channel_by_channel,
-    collaborate,
-    decorrelate,
-    mix,
-    mix_variances,
-    unmix,
-    unmix_variances,
-)
-from jaxdenoise.groups.details import or_neighbour, or_spot
+from jaxdenoise.groups.collaborate import channel_by_channel, decorrelate
 from jaxdenoise.groups.impulses import at_extremes, check_scalars, impulse_log_odds
 from jaxdenoise.groups.lines import defective_lines
 from jaxdenoise.groups.missing import check_known, without_masked
-from jaxdenoise.groups.outliers import first_log_odds, log_odds_given, outlier_probability, vote
-from jaxdenoise.groups.passes import PILOT_NOISE, PROFILES, Pass, combine_all, shares_of_noise
+from jaxdenoise.groups.passes import PROFILES
 from jaxdenoise.groups.profile import Profile, check_group_input
-from jaxdenoise.groups.trace import combine_by_pilot, combine_by_sure
+from jaxdenoise.groups.robust_passes import VOTE, Seen, run_passes, take_votes
 from jaxdenoise.noise import Impulse
 
-# Small patches: at 30 % outliers an 8 x 8 one has 19 of them.
-_VOTE = GroupSizes(6, 16, 4, 37)
-_VOTES = 4
-# What a pixel adds to a squared distance of patches at most: (3 sigma)^2 of a difference.
-_MOST_DIFFERENT = 18.0
-# The variance of the error of a vote that stands in for an outlier, that of the noise being 1.
-_VOTE_NOISE = 3.0
 # The least noise, as a fraction of the image's range: gradients multiply powers of the inverse.
 _LEAST_NOISE = 1e-6
-# After every pass outliers are weighed anew, for which `subspace` has too few.
-_MORE_PASSES = 2
 
 
 def robust_subspace(
@@ -183,24 +164,6 @@ def _checked(
     return channel_by_channel(denoise, image, sigma, channel_axis)
 
 
-class _Seen(NamedTuple):
-    """The pixels in the image's own channels, in units of the noise, and what outliers are."""
-
-    y: Array
-    variance: Array
-    known: Array
-    rate: Array | None
-    model: Array | None  # log odds of outliers, from a noise model
-
-    def log_odds(self, p: Array | None) -> Array:
-        """Log odds of outliers, from their probabilities so far unless a model gives them."""
-        if self.model is not None:
-            return self.model
-        if p is None:
-            return first_log_odds(self.y, self.known, self.rate)
-        return log_odds_given(self.y, self.known, p, self.rate)
-
-
 @partial(jax.jit, static_argnums=(0, 1, 6))
 def _robust(profile, schedule, outlier_rate, noise, image, sigma, channel_axis):
     planes = to_planes(image, channel_axis)
@@ -220,81 +183,14 @@ def _robust(profile, schedule, outlier_rate, noise, image, sigma, channel_axis):
     noisy = jnp.maximum(jnp.asarray(sigma).astype(least.dtype), least)
     filled = from_planes(filled, image, channel_axis)
     axes = planes.ndim - 1
-    largest = tuple(map(max, profile.largest_patch(axes), each_axis(_VOTE.patch_size, axes)))
+    largest = tuple(map(max, profile.largest_patch(axes), each_axis(VOTE.patch_size, axes)))
     decorrelated = decorrelate(filled, noisy, channel_axis, largest, rate, sigma)
     y, variance = unmix(decorrelated.planes), decorrelated.variance
     # Added to zeros of the image, the noise varies over the same mesh axes under `shard_map`.
     variance = unmix_variances(jnp.zeros_like(y) + variance)
     known = reflected_to(known, largest)
     model = None if noise is None else impulse_log_odds(decorrelated, known, noise)
-    seen = _Seen(y, variance, known, rate, model)
-    x, p = _passes(seen, _vote(seen, schedule), profile, schedule)
+    seen = Seen(y, variance, known, rate, model)
+    x, p = run_passes(seen, take_votes(seen, schedule), profile, schedule)
     p = jnp.where(decorrelated.standard.valid, decorrelated.crop(p), jnp.nan)
     return decorrelated.restore(x), from_planes(p, image, channel_axis)
-
-
-class _Votes(NamedTuple):
-    z: Array  # the image, with a vote in place of outliers
-    p: Array  # their probability
-    log_odds: Array
-    variance: Array  # of a vote
-    details: Array  # the share of pixels that have no likes and are no outliers
-
-
-def _vote(seen: _Seen, schedule: Schedule | None) -> _Votes:
-    y, variance, known = seen.y, seen.variance, seen.known
-    aggregate = partial(collaborate, members_axis=0, schedule=schedule)
-    ask = partial(vote, each_axis(_VOTE.patch_size, y.ndim - 1))
-
-    def again(state: _Votes, _) -> tuple[_Votes, None]:
-        planes = [state.z, jnp.where(known, y, state.z), variance, state.log_odds]
-        limits = _MOST_DIFFERENT * mix_variances(state.variance)[:1]
-        (x, p, v), _ = aggregate(ask, _VOTE, mix(state.z), planes, limits=limits)
-        p = or_spot(p, y, variance, state.log_odds)
-        p, details = or_neighbour(p, y, x, variance, state.log_odds, state.details)
-        log_odds = seen.log_odds(p)
-        return _Votes(x + (1 - p) * (y - x), p, log_odds, v, details), None
-
-    zeros = jnp.zeros_like(y)
-    no_details = jnp.sum(zeros, axis=spatial_axes(y), keepdims=True)
-    start = _Votes(y, zeros, seen.log_odds(None), variance, no_details)
-    return lax.scan(again, start, None, length=_VOTES)[0]
-
-
-def _passes(
-    seen: _Seen, votes: _Votes, profile: Profile, schedule: Schedule | None
-) -> tuple[Array, Array]:
-    """The estimate, in decorrelated channels, and the probabilities of outliers."""
-    y, variance = seen.y, seen.variance
-    combine = partial(combine_all, mapped=True, schedule=schedule)
-
-    def weigh(found: Pass, log_odds: Array, details: Array) -> tuple[Array, ...]:
-        x = unmix(found.estimate)
-        p = outlier_probability(y - x, variance + unmix_variances(found.noise), log_odds)
-        p = or_spot(p, y, variance, log_odds)
-        p, details = or_neighbour(p, y, x, variance, log_odds, details)
-        return x, p, seen.log_odds(p), details
-
-    p, z = votes.p, mix(votes.z)
-    noise = mix_variances((1 - p) * variance + p * _VOTE_NOISE * votes.variance)
-    first = combine(combine_by_sure, profile.first, z, z, noise)
-    x, p, log_odds, details = weigh(first, votes.log_odds, votes.details)
-    z = mix(x + (1 - p) * (y - x))
-    noise = mix_variances((1 - p) * variance) + mix_variances(p) * PILOT_NOISE * first.noise
-
-    def again(state: tuple, tau: Array) -> tuple[tuple, None]:
-        guide, z, noise, pilot, log_odds, details, _ = state
-        found = combine(combine_by_pilot, profile.later, guide, z, pilot, noise)
-        x, p, log_odds, details = weigh(found, log_odds, details)
-        share = tau * (1 - p)
-        z = mix(x + share * (y - x))
-        own = safe_sqrt(mix_variances(jnp.square(share) * variance))
-        deviation = own + (1 - mix_variances(share)) * safe_sqrt(found.noise)
-        noise = PILOT_NOISE * jnp.square(deviation)
-        return (z, z, noise, found.estimate, log_odds, details, p), None
-
-    # The pilot guides the first of these passes, z the others.
-    start = first.estimate, z, noise, first.estimate, log_odds, details, p
-    shares = jnp.asarray(shares_of_noise(profile.passes + _MORE_PASSES), y.dtype)
-    (*_, x, _, _, p), _ = lax.scan(again, start, shares)
-    return x, p

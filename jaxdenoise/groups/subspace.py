@@ -1,7 +1,7 @@
 """Non-local subspace learning."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -145,14 +145,26 @@ def _subspace(strength, profile, schedule, image, sigma, channel_axis, extent=No
     combine = partial(combine_all, mapped=mapped, extent=extent, schedule=schedule)
     pilot, _, gain = combine(combine_by_sure, profile.first, y, y, variance)
 
-    def again(state: tuple, tau: Array) -> tuple[tuple, None]:
-        guide, z, noise, pilot, _ = state
-        x, kept, gain = combine(combine_by_pilot, profile.later, guide, z, pilot, noise)
+    def again(state: _State, tau: Array) -> tuple[_State, None]:
+        x, kept, gain = combine(
+            combine_by_pilot, profile.later, state.guide, state.noisy, state.pilot, state.noise
+        )
         z = x + tau * (y - x)
         deviation = tau * safe_sqrt(variance) + (1 - tau) * safe_sqrt(kept)
-        return (z, z, PILOT_NOISE * jnp.square(deviation), x, gain), None
+        return _State(z, z, PILOT_NOISE * jnp.square(deviation), x, gain), None
 
     # The pilot guides the first of these passes, z the others.
     shares = jnp.asarray(shares_of_noise(profile.passes), y.dtype)
-    (*_, x, gain), _ = lax.scan(again, (pilot, y, variance, pilot, gain), shares)
-    return decorrelated.restore(x), from_planes(decorrelated.crop(gain), image, channel_axis)
+    found = lax.scan(again, _State(pilot, y, variance, pilot, gain), shares)[0]
+    gain = from_planes(decorrelated.crop(found.gain), image, channel_axis)
+    return decorrelated.restore(found.pilot), gain
+
+
+class _State(NamedTuple):
+    """What a pass begins with."""
+
+    guide: Array  # on which patches are matched
+    noisy: Array  # z
+    noise: Array  # the variance of its noise
+    pilot: Array  # the estimate of the pass before
+    gain: Array

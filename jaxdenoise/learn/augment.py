@@ -8,6 +8,7 @@ from jax import Array, lax
 from jaxtyping import PRNGKeyArray
 
 from jaxdenoise._core.checks import check_count, check_nonnegative
+from jaxdenoise._core.foreign import standard_promotion
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _warped(planes: Array, matrix: Array, offset: Array, *, order: int) -> Array
     # Of three axes, the first of which are the channels, that stay.
     whole = jnp.zeros((3, 4), matrix.dtype).at[0, 0].set(1)
     whole = whole.at[1:, 1:3].set(matrix).at[1:, 3].set(offset)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with standard_promotion():
         x = planes.astype(matrix.dtype)
         warped = dm_pix.affine_transform(x, whole, order=order, mode="mirror")
     return jnp.asarray(warped).astype(dtype)

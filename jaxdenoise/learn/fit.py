@@ -13,6 +13,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdenoise._core.checks import check_count, check_positive, check_share
+from jaxdenoise._core.foreign import standard_promotion
 from jaxdenoise.learn.batches import Batches
 from jaxdenoise.learn.callbacks import Callback, Logs, check_monitors
 from jaxdenoise.learn.unsupervised import ModelLoss
@@ -117,24 +118,13 @@ def fit(
         callback.began(state)
     history: list[Logs] = []
     for epoch in range(state.epoch + 1, epochs + 1):
-        start, waited, found = perf_counter(), batches.waited, []
-        for number in range(steps):
-            before = (epoch - 1) * steps + number
-            decay = np.float32(min(average, before / (before + 10)))
-            learned, each = step(learned, _placed(next(batches), devices), decay)
-            found.append(each)
-            # One step is computed while the next batch is made; not more are in the queue.
-            jax.block_until_ready(found[-2:][0])
-            for callback in callbacks:
-                callback.stepped(epoch, number + 1, steps)
-        logs = _mean(found, [1] * steps)
+        start, waited = perf_counter(), batches.waited
+
+        def train_step(learned: Any, decay: np.float32) -> Any:
+            return step(learned, _placed(next(batches), devices), decay)
+
+        learned, logs = _train_epoch(train_step, learned, epoch, steps, average, callbacks)
         seconds, waited = perf_counter() - start, batches.waited - waited
-        # The last step may have spoilt parameters that no loss has seen yet.
-        if not (np.isfinite(logs["loss"]) and _all_finite(learned[0])):
-            raise FloatingPointError(
-                f"loss or parameters are not finite in epoch {epoch}; try a lower learning rate, "
-                f"unless inputs are not finite either"
-            )
         if val is not None:
             logs |= {
                 f"val_{k}": v for k, v in _validated(evaluate, learned[1], val, devices).items()
@@ -148,6 +138,35 @@ def fit(
         if any(enough):
             break
     return Fitted(eqx.combine(state.average, fixed), history, state)
+
+
+def _train_epoch(
+    step: Callable[..., Any],
+    learned: Any,
+    epoch: int,
+    steps: int,
+    average: float,
+    callbacks: Sequence[Callback],
+) -> tuple[Any, Logs]:
+    """One epoch: what is learned, and the means of the scores."""
+    found = []
+    for number in range(steps):
+        before = (epoch - 1) * steps + number
+        decay = np.float32(min(average, before / (before + 10)))
+        learned, each = step(learned, decay)
+        found.append(each)
+        # One step is computed while the next batch is made; not more are in the queue.
+        jax.block_until_ready(found[-2:][0])
+        for callback in callbacks:
+            callback.stepped(epoch, number + 1, steps)
+    logs = _mean(found, [1] * steps)
+    # The last step may have spoilt parameters that no loss has seen yet.
+    if not (np.isfinite(logs["loss"]) and _all_finite(learned[0])):
+        raise FloatingPointError(
+            f"loss or parameters are not finite in epoch {epoch}; try a lower learning rate, "
+            f"unless inputs are not finite either"
+        )
+    return learned, logs
 
 
 def _check_given(
@@ -225,7 +244,7 @@ def _step(
     ) -> tuple[tuple, dict[str, Array]]:
         parameters, average, memory = learned
         slope, found = jax.grad(loss, has_aux=True)(parameters, batch)
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        with standard_promotion():
             change, memory = optimizer.update(slope, memory, parameters)
         parameters = optax.apply_updates(parameters, change)
         average = jax.tree.map(

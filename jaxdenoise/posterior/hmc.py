@@ -11,6 +11,7 @@ from jax import Array, lax
 from jaxtyping import PRNGKeyArray
 
 from jaxdenoise._core.checks import check_count
+from jaxdenoise._core.foreign import standard_promotion
 from jaxdenoise.posterior.summary import Moments
 
 # Of the warm-up: from where on draws count for the mass, and where it is renewed.
@@ -100,7 +101,7 @@ def transition(
     def of_chain(key: PRNGKeyArray, state: Any) -> tuple[Any, Any]:
         return kernel(key, state, log_density, step_size, inverse_mass, steps)
 
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with standard_promotion():
         keys = jax.random.split(key, len(states.logdensity))
         states, info = jax.vmap(of_chain)(keys, states)
     return states, Fate(info.acceptance_rate, info.is_divergent)
@@ -150,13 +151,13 @@ def warm_up(
 
 def _begun(begin: Callable[[Array], Any], step_size: Array) -> Any:
     """Dual averaging from a step size on; its numbers as arrays of one dtype, as a scan wants."""
-    with jax.numpy_dtype_promotion("standard"):
+    with standard_promotion():
         state = begin(step_size)._replace(mu=jnp.log(_DRAWN_TO * step_size))
         return jax.tree.map(lambda x: jnp.asarray(x, step_size.dtype), state)
 
 
 def _updated(update: Callable, averaging: Any, error: Array) -> Any:
-    with jax.numpy_dtype_promotion("standard"):
+    with standard_promotion():
         return jax.tree.map(lambda x: x.astype(error.dtype), update(averaging, error))
 
 

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxdenoise._core.checks import check_positive_scalar, check_scalar
+from jaxdenoise._core.differences import forward_difference
 from jaxdenoise._core.planes import as_float
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.safe import huber
@@ -50,7 +51,6 @@ class HuberTV(Prior):
         x = x[None] if self.channel_axis is None else jnp.moveaxis(x, self.channel_axis, 0)
         squares = jnp.zeros_like(x[0])
         for axis in range(1, x.ndim):
-            ahead = jnp.diff(x, axis=axis, append=jnp.take(x, jnp.array([-1]), axis=axis))
-            squares += jnp.sum(jnp.square(ahead), axis=0)
+            squares += jnp.sum(jnp.square(forward_difference(x, axis)), axis=0)
         delta = jnp.asarray(self.delta, x.dtype)
         return jnp.asarray(self.weight, x.dtype) * jnp.sum(huber(squares, delta))

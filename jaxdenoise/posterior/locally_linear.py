@@ -11,6 +11,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from jaxdenoise._core.channels import mix
 from jaxdenoise._core.checks import check_image, check_positive_scalar, check_schedule, check_sizes
 from jaxdenoise._core.planes import as_float, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
@@ -20,7 +21,6 @@ from jaxdenoise._core.steering_metric import steering_metric
 from jaxdenoise._core.symmetric import dot, pairs_of_axes, solve
 from jaxdenoise._core.tiles import crop, map_tiles
 from jaxdenoise._core.window import box_sum, clip_radius, window_sums, window_values
-from jaxdenoise.groups.collaborate import mix
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
 from jaxdenoise.posterior.density import check_noise

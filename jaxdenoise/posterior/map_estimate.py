@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 
 from jaxdenoise._core.checks import check_count, check_positive_scalar
+from jaxdenoise._core.foreign import standard_promotion
 from jaxdenoise._core.planes import float_dtype
 from jaxdenoise.noise import NoiseModel
 from jaxdenoise.posterior.density import Density, check_posterior, density, start
@@ -144,7 +145,7 @@ def _descend(
 
     def advance(carry: tuple) -> tuple:
         u, state, step, _ = carry
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        with standard_promotion():
             value, slope = slope_of(u, state)
             given = {"value": value, "grad": slope, "value_fn": target.energy}
             change, state = optimizer.update(slope, state, u, **given)
@@ -152,7 +153,7 @@ def _descend(
             slope = slope_of(u, state)[1]
         return u, state, step + 1, slope
 
-    with jax.numpy_dtype_promotion("standard"):
+    with standard_promotion():
         state = optimizer.init(u)
     first = jax.grad(target.energy)(u)
     u, _, steps, slope = lax.while_loop(unfinished, advance, (u, state, jnp.zeros((), int), first))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxdenoise._core.checks import check_count
+from jaxdenoise._core.foreign import standard_promotion
 
 # How far from the maximum particles start, in units of the noise.
 _SPREAD = 0.1
@@ -71,7 +72,7 @@ def particles(
             state = state._replace(kernel_parameters=median_heuristic({}, state.particles))
         return move(state, jax.grad(log_density), rbf_kernel), None
 
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with standard_promotion():
         length = {"length_scale": jnp.ones((), maximum.dtype)}
         state = blackjax.svgd.init(maximum + _SPREAD * scatter, length, optimizer)
         return lax.scan(advance, state, jnp.arange(sampler.steps))[0].particles

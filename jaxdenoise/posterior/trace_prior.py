@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from jaxdenoise._core.channels import mix, mix_variances
 from jaxdenoise._core.checks import check_count, check_image, check_positive_scalar, check_schedule
 from jaxdenoise._core.grid import Grid, GroupSizes, each_axis, gather
 from jaxdenoise._core.inverse import spd_inverse
@@ -19,7 +20,6 @@ from jaxdenoise._core.patches import match, reflected_to
 from jaxdenoise._core.planes import as_float, spatial_shape, to_planes
 from jaxdenoise._core.pytree import pytree_dataclass
 from jaxdenoise._core.schedule import Schedule, map_by, scheduled
-from jaxdenoise.groups.collaborate import mix, mix_variances
 from jaxdenoise.noise import Gaussian, NoiseModel
 from jaxdenoise.posterior.coordinates import coordinates
 from jaxdenoise.posterior.density import check_noise

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray
 
 from jaxdenoise._core.checks import check_choice, check_count, check_parameter, check_real
+from jaxdenoise._core.foreign import standard_promotion
 from jaxdenoise._core.safe import safe_sqrt
 from jaxdenoise.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
 from jaxdenoise.registry import strengths
@@ -236,7 +237,7 @@ def _tune(task, optimizer, reach, steps, callback, y, noise, start, key):
             jax.debug.callback(callback, number, risk, ordered=False)
         better = risk < least
         best, least = jnp.where(better, u, best), jnp.where(better, risk, least)
-        with jax.numpy_dtype_promotion("standard"):  # optax raises numbers to the power of a count
+        with standard_promotion():
             updates, optimizer_state = optimizer.update(gradient, optimizer_state, u)
         return (u + updates, optimizer_state, best, least), (risk, parameters(u))
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.patches import filter_groups as filter_by_schedule
 from jaxdenoise._core.patches import match as match_by_schedule
 from jaxdenoise._core.patches import reflected_to
+from tests.gradients import check_grads
 from tests.schedules import TINY
 
 # Tiles of few references, in chunks that do not divide them.

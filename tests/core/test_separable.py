@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 from scipy import ndimage
 
 from jaxdenoise._core import separable
+from tests.gradients import check_grads
 
 
 def test_gaussian_taps_are_scipys():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import scipy.fft
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
 from jaxdenoise._core.grid import Grid, GroupSizes
 from jaxdenoise._core.transforms import biorthogonal_wavelet
+from tests.gradients import check_grads
 
 SIGMA = 0.1
 P = 8

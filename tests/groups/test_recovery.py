@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 D, RANK = 12, 2
 LOSSES = ("huber", "geman_mcclure", "student_t")

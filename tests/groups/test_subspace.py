@@ -2,9 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 
 @pytest.fixture

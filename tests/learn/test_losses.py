@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
 from jaxdenoise import learn
+from tests.gradients import check_grads
 
 
 @pytest.fixture(params=[1, 2, 3], ids=["one logit", "two classes", "three classes"])

@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
 from jaxdenoise import learn
+from tests.gradients import check_grads
 
 KEY = jax.random.key(0)
 

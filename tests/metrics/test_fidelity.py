@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 from skimage.metrics import peak_signal_noise_ratio
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 
 def test_psnr_equals_scikit_image(rng):

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 from scipy.signal import convolve2d
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 TAPS = np.array([0.05, 0.25, 0.4, 0.25, 0.05])
 CONSTANTS = 0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782

@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 from skimage import data
 from skimage.metrics import structural_similarity
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 from tests.posterior.conftest import SIGMA, hessian_of, small_prior
 
 EXACT = {"tolerance": 1e-9}

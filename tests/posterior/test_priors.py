@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 from tests.posterior.conftest import SIGMA, SMALL, small_prior
 
 PRIORS = {

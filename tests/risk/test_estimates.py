@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
-from jax.test_util import check_grads
 
 import jaxdenoise as jd
+from tests.gradients import check_grads
 
 SIGMA = 0.1
 
