@@ -23,7 +23,6 @@ from jaxdenoise.groups.profile import Profile, check_group_input
 # Tapers a patch towards its border; the paper's 2 leaves a little more of the blocks.
 _KAISER = 2.5
 
-
 _PROFILES = {
     "normal": Profile(GroupSizes(8, 16, 3, 39), GroupSizes(8, 32, 4, 39)),
     "fast": Profile(GroupSizes(8, 16, 5, 25), GroupSizes(8, 16, 5, 25)),
@@ -58,7 +57,7 @@ def bm3d(
 
     **Arguments:**
 
-    - `image`: 2-D, with or without a channel axis; any size.
+    - `image`: 2-D, with a `Profile` 3-D too, with or without a channel axis; any size.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map. A map gives every
         coefficient its own v, and bounds the change of pixels less noisy than others in their group
         by 4 of their own sigma. Where it differs among channels they are denoised one by one.

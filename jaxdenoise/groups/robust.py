@@ -87,9 +87,10 @@ def robust_subspace(
 
     **Arguments:**
 
-    - `image`: 2-D, with or without a channel axis; any size. Pixels that are NaN or infinite, or
-        outside the range of the image after a median filter by more than a thousand times that
-        range, are missing: they are inpainted, from alike patches where there are any.
+    - `image`: 2-D, with a `Profile` 3-D too, with or without a channel axis; any size. Pixels that
+        are NaN or infinite, or outside the range of the image after a median filter by more than a
+        thousand times that range, are missing: they are inpainted, from alike patches where there
+        are any.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map, of the pixels that
         are no outliers; or an `Impulse` model, whose `low` and `high` are scalars. Where sigma
         differs among channels they are denoised one by one.

@@ -51,7 +51,7 @@ def subspace(
 
     **Arguments:**
 
-    - `image`: 2-D, with or without a channel axis; any size.
+    - `image`: 2-D, with a `Profile` 3-D too, with or without a channel axis; any size.
     - `sigma`: noise standard deviation in units of the image, a scalar or a map, of which a patch
         takes the mean variance. Where it differs among channels they are denoised one by one.
     - `strength`: what sigma is multiplied by. 1 is what the theory says; what `tune` finds on Set12
